@@ -1,0 +1,129 @@
+# leakmon: `sudo make run` and `sudo make test` set up everything on a fresh Debian 12.
+#
+# V=1 shows the commands, SAN=1 builds with sanitizers (into build/san), DESTDIR and PREFIX say where install puts things.
+
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+SAN     ?= 0
+V       ?= 0
+
+B := build$(if $(filter 1,$(SAN)),/san)
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+CC      ?= cc
+CLANG   ?= clang
+BPFTOOL ?= $(or $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool),bpftool)
+
+LIBS    := libbpf libdw libelf jansson libseccomp
+CFLAGS  ?= -O2 -g
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wformat=2 -Wundef
+lm_cflags = -std=gnu11 $(WARN) $(CFLAGS) -fstack-protector-strong -D_GNU_SOURCE -DLM_VERSION='"$(VERSION)"' \
+            -I. -Iinclude -I$(B) $(shell pkg-config --cflags $(LIBS) 2>/dev/null) $(san_flags)
+lm_libs   = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -liberty $(san_flags)
+san_flags = $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+comma := ,
+
+# bookworm's clang is 14; -mcpu=v3 keeps 32-bit operations small and runs on every kernel since 5.1.
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Iinclude -Ibpf \
+              -D__TARGET_ARCH_x86
+
+srcs       := $(sort $(wildcard user/*.c user/*/*.c))
+objs       := $(srcs:%.c=$(B)/%.o)
+lib_objs   := $(filter-out $(B)/user/main.o,$(objs))
+bpf_srcs   := $(sort $(wildcard bpf/*.bpf.c))
+bpf_objs   := $(bpf_srcs:bpf/%.bpf.c=$(B)/%.bpf.o)
+unit_srcs  := $(sort $(wildcard tests/unit/test_*.c))
+unit_tests := $(unit_srcs:tests/unit/%.c=$(B)/tests/unit/%)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all run test unit unit-tests integration sanitize check format bench vm fuzz deps deps-test install clean help
+
+all: $(B)/leakmon
+
+help:
+	@echo 'sudo make run [ARGS="-p PID"]  install what is needed, build, watch this machine'
+	@echo 'sudo make test                 the same, and run every test'
+	@echo 'make                           build build/leakmon'
+	@echo 'make unit | integration | vm | sanitize | fuzz   parts of the tests'
+	@echo 'make check                     warnings as errors, formatting, header and layer checks'
+	@echo 'make bench                     speed, side by side with offcputime and an empty program'
+	@echo 'make deps | format | install | clean'
+	@echo 'V=1 shows commands, SAN=1 builds with sanitizers; DESTDIR, PREFIX ($(PREFIX)) for install'
+
+# The recursive make sees the headers and pkg-config files that deps has just installed.
+run: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)./$(B)/leakmon $(ARGS)
+
+test: deps-test
+	$(Q)tests/run.sh
+
+deps:
+	$(Q)tests/deps.sh
+
+deps-test:
+	$(Q)tests/deps.sh test
+
+$(B)/leakmon: $(objs)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(objs) $(lm_libs)
+
+$(B)/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(lm_cflags) -MMD -MP -c -o $@ $<
+
+$(B)/%.bpf.o: bpf/%.bpf.c
+	$(call say,BPF,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -c -o $@ $<
+
+$(B)/%.skel.h: $(B)/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst .,_,$(*F))_bpf > $@
+
+$(B)/user/probe.o: $(B)/leakmon.skel.h
+
+$(B)/tests/unit/%: tests/unit/%.c $(lib_objs)
+	$(call say,TEST,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(lm_cflags) -MMD -MP -MF $@.d -o $@ $< $(lib_objs) $(lm_libs) -lcmocka
+
+unit-tests: $(unit_tests)
+
+unit: $(unit_tests)
+	$(Q)set -e; for t in $(unit_tests); do echo "$$t"; ./$$t; done
+
+integration: all
+	$(Q)tests/integration/run.py
+
+vm: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/vm/run.sh
+
+sanitize:
+	$(Q)$(MAKE) --no-print-directory SAN=1 all unit
+
+bench: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/bench/run.sh
+
+fuzz: deps-test
+	$(Q)tests/fuzz/run.sh
+
+check: deps-test
+	$(Q)tests/check.sh
+
+format:
+	$(Q)clang-format -i $(shell git ls-files '*.c' '*.h')
+
+install: all
+	install -D -m 0755 $(B)/leakmon $(DESTDIR)$(PREFIX)/bin/leakmon
+	install -D -m 0644 leakmon.8 $(DESTDIR)$(PREFIX)/share/man/man8/leakmon.8
+
+clean:
+	$(Q)rm -rf build
+
+-include $(objs:.o=.d) $(bpf_objs:.o=.d) $(unit_tests:=.d)

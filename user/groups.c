@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The groups themselves: places, membership, and the history that the verdicts
+ * need (VERDICTS.md, "Residence"): how long completed stays lasted, how many left
+ * at which age. What a stack is and what a thread is waiting for is decided by
+ * the caller.
+ */
+#include "user/groups.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#define NS_PER_S 1000000000ull
+#define S_PER_H 3600.0
+
+/* FNV-1a, 64 bits: the same on every machine, as site ids must be. */
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
+{
+	const unsigned char *bytes = data;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3ull;
+	return hash;
+}
+
+static uint64_t hash_number(uint64_t hash, uint64_t number)
+{
+	unsigned char bytes[8];
+
+	for (int i = 0; i < 8; i++)
+		bytes[i] = number >> (8 * i);
+	return hash_bytes(hash, bytes, sizeof(bytes));
+}
+
+static uint64_t hash_frame(uint64_t hash, const struct lm_frame *frame)
+{
+	const char *module = frame->module->build_id ? frame->module->build_id : frame->module->name;
+
+	hash = hash_bytes(hash, module, strlen(module) + 1);
+	return hash_number(hash, frame->offset);
+}
+
+static const char *function_of(const struct lm_frame *frame)
+{
+	return frame->functions_len ? frame->functions[frame->functions_len - 1].name : NULL;
+}
+
+static bool in_libc(const struct lm_frame *frame)
+{
+	static const char *const names[] = {"libc.so", "libc-2", "libpthread", "ld-musl", "libc.musl", "[vdso]"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strncmp(frame->module->name, names[i], strlen(names[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool only_waits(const struct lm_frame *frame)
+{
+	const char *function = function_of(frame);
+
+	return in_libc(frame) || (function && lm_wait_is_wait_function(function));
+}
+
+static bool only_starts(const struct lm_frame *frame)
+{
+	const char *function = function_of(frame);
+
+	return in_libc(frame) || (function && lm_wait_is_start_function(function));
+}
+
+/* The frames that tell one place from another: [*first, *end). All of them if nothing else is left. */
+static void normalise(const struct lm_stack *stack, size_t *first, size_t *end)
+{
+	*first = 0;
+	*end = stack->frames_len;
+	while (*first < *end && only_waits(stack->frames[*first]))
+		(*first)++;
+	while (*end > *first && only_starts(stack->frames[*end - 1]))
+		(*end)--;
+	if (*first == *end) {
+		*first = 0;
+		*end = stack->frames_len;
+	}
+}
+
+/* Recursion folded: does the frame at i repeat the one or two before it? Interned frames are compared by address. */
+static bool is_recursion(const struct lm_stack *stack, size_t first, size_t i)
+{
+	const struct lm_frame *const *frames = stack->frames;
+
+	if (i >= first + 1 && frames[i] == frames[i - 1])
+		return true;
+	return i >= first + 3 && frames[i] == frames[i - 2] && frames[i - 1] == frames[i - 3];
+}
+
+static uint64_t hash_stack(uint64_t hash, const struct lm_stack *stack)
+{
+	size_t first, end;
+
+	normalise(stack, &first, &end);
+	for (size_t i = first; i < end; i++) {
+		if (!is_recursion(stack, first, i))
+			hash = hash_frame(hash, stack->frames[i]);
+	}
+	return hash;
+}
+
+static uint64_t hash_place(const struct lm_place *place)
+{
+	const char *wait_class = lm_wait_class_name(place->wait.wait_class);
+	uint64_t hash = hash_bytes(0xcbf29ce484222325ull, "thread", sizeof("thread"));
+
+	hash = hash_bytes(hash, wait_class, strlen(wait_class) + 1);
+	return place->stack ? hash_stack(hash, place->stack) : hash;
+}
+
+static bool has_idle_worker(const struct lm_stack *stack)
+{
+	for (size_t i = 0; stack && i < stack->frames_len; i++) {
+		for (size_t f = 0; f < stack->frames[i]->functions_len; f++) {
+			const char *name = stack->frames[i]->functions[f].name;
+
+			if (name && lm_wait_is_idle_worker(name))
+				return true;
+		}
+	}
+	return false;
+}
+
+const struct lm_frame *lm_groups_leaf_frame(const struct lm_stack *stack)
+{
+	size_t first, end;
+
+	normalise(stack, &first, &end);
+	return stack->frames[first];
+}
+
+static const char *leaf_function(const struct lm_stack *stack)
+{
+	const struct lm_frame *leaf = stack && stack->frames_len ? lm_groups_leaf_frame(stack) : NULL;
+
+	/* of calls inlined into it, the innermost that is not only there to wait */
+	for (size_t f = 0; leaf && f < leaf->functions_len; f++) {
+		const char *name = leaf->functions[f].name;
+
+		if (name && (f + 1 == leaf->functions_len || !lm_wait_is_wait_function(name)))
+			return name;
+	}
+	return NULL;
+}
+
+static void free_group(struct lm_groups *groups, struct lm_group *group)
+{
+	HASH_DEL(groups->table, group);
+	lm_stack_unref(groups->stacks, group->stack);
+	free(group->kernel_stack);
+	free(group);
+}
+
+static int fill_group(struct lm_group *group, const struct lm_place *place)
+{
+	group->wait = place->wait;
+	group->stack_why = place->stack_why;
+	group->kernel_thread = place->kernel_thread;
+	group->idle_pool = has_idle_worker(place->stack);
+	group->leaf = leaf_function(place->stack);
+	group->changed = true;
+	if (place->kernel_stack_len) {
+		size_t bytes = place->kernel_stack_len * sizeof(*place->kernel_stack);
+
+		group->kernel_stack = malloc(bytes);
+		if (!group->kernel_stack)
+			return -ENOMEM;
+		memcpy(group->kernel_stack, place->kernel_stack, bytes);
+		group->kernel_stack_len = place->kernel_stack_len;
+	}
+	group->stack = place->stack;
+	if (group->stack)
+		lm_stack_ref(group->stack);
+	return 0;
+}
+
+int lm_groups_find(struct lm_groups *groups, const struct lm_place *place, struct lm_group **out)
+{
+	struct lm_group_key key = {.process = place->process, .site = hash_place(place)};
+	struct lm_group *group;
+
+	HASH_FIND(hh, groups->table, &key, sizeof(key), group);
+	if (!group) {
+		group = calloc(1, sizeof(*group));
+		if (!group)
+			return -ENOMEM;
+		if (fill_group(group, place)) {
+			free(group);
+			return -ENOMEM;
+		}
+		group->key = key;
+		HASH_ADD(hh, groups->table, key, sizeof(group->key), group);
+	}
+	*out = group;
+	return 0;
+}
+
+void lm_groups_join(struct lm_groups *groups, struct lm_group *group, struct lm_resident *resident, uint64_t since_ns,
+                    bool has_object, uint64_t object)
+{
+	resident->group = group;
+	resident->since_ns = since_ns;
+	resident->has_object = has_object;
+	resident->object = object;
+	DL_APPEND(group->residents, resident);
+	group->count++;
+	group->emptied_ns = 0;
+	group->changed = true;
+	if (since_ns > groups->watch_start_ns)
+		group->arrived++;
+}
+
+static void note_completed(const struct lm_groups *groups, struct lm_group *group, uint64_t stay_ns)
+{
+	double scale = groups->horizon_ns / (LM_VERDICT_HORIZON_S * NS_PER_S);
+	int bucket = stay_ns ? 63 - __builtin_clzll(stay_ns) : 0;
+
+	group->completed[bucket]++;
+	group->completed_len++;
+	if (stay_ns > group->longest_completed_ns)
+		group->longest_completed_ns = stay_ns;
+	for (int i = 0; i < LM_VERDICT_AGES; i++) {
+		if (stay_ns >= lm_verdict_ages_s[i] * scale * NS_PER_S)
+			group->departures[i]++;
+	}
+}
+
+void lm_groups_leave(struct lm_groups *groups, struct lm_resident *resident, uint64_t at_ns)
+{
+	struct lm_group *group = resident->group;
+
+	if (!group)
+		return;
+	DL_DELETE(group->residents, resident);
+	resident->group = NULL;
+	group->count--;
+	group->departed++;
+	group->changed = true;
+	if (!group->count)
+		group->emptied_ns = at_ns;
+	note_completed(groups, group, at_ns > resident->since_ns ? at_ns - resident->since_ns : 0);
+}
+
+static void take_sample(const struct lm_groups *groups, struct lm_group *group, uint64_t now_ns)
+{
+	uint64_t step_ns = groups->horizon_ns / (LM_GROUP_SAMPLES - 1);
+	size_t newest = (group->samples_at + group->samples_len - 1) % LM_GROUP_SAMPLES;
+	struct lm_group_sample *sample;
+
+	if (group->samples_len && now_ns - group->samples[newest].at_ns < step_ns)
+		return;
+	if (group->samples_len == LM_GROUP_SAMPLES)
+		group->samples_at = (group->samples_at + 1) % LM_GROUP_SAMPLES;
+	else
+		group->samples_len++;
+	sample = &group->samples[(group->samples_at + group->samples_len - 1) % LM_GROUP_SAMPLES];
+	sample->at_ns = now_ns;
+	sample->arrived = group->arrived;
+	sample->departed = group->departed;
+}
+
+static int earliest_emptied(const struct lm_group *a, const struct lm_group *b)
+{
+	uint64_t at_a = a->emptied_ns ? a->emptied_ns : UINT64_MAX;
+	uint64_t at_b = b->emptied_ns ? b->emptied_ns : UINT64_MAX;
+
+	return (at_a > at_b) - (at_a < at_b);
+}
+
+static void drop_oldest_empty(struct lm_groups *groups, size_t excess)
+{
+	struct lm_group *group, *next;
+
+	HASH_SORT(groups->table, earliest_emptied);
+	HASH_ITER(hh, groups->table, group, next)
+	{
+		if (!excess-- || !group->emptied_ns)
+			break;
+		free_group(groups, group);
+	}
+}
+
+void lm_groups_tick(struct lm_groups *groups, uint64_t now_ns)
+{
+	struct lm_group *group, *next;
+	size_t empty = 0;
+
+	HASH_ITER(hh, groups->table, group, next)
+	{
+		take_sample(groups, group, now_ns);
+		empty += group->count == 0;
+	}
+	/* down to half, so that the sort is rare */
+	if (empty > groups->empty_max)
+		drop_oldest_empty(groups, empty - groups->empty_max / 2);
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int64_t count_different(uint64_t *numbers, size_t len)
+{
+	int64_t different = 0;
+
+	qsort(numbers, len, sizeof(*numbers), compare_numbers);
+	for (size_t i = 0; i < len; i++)
+		different += i == 0 || numbers[i] != numbers[i - 1];
+	return different;
+}
+
+int lm_group_refresh(struct lm_group *group)
+{
+	const struct lm_resident *resident;
+	size_t len = 0, objects_len = 0;
+	uint64_t *numbers;
+
+	if (!group->changed || !group->count)
+		return 0;
+	numbers = malloc(group->count * sizeof(*numbers));
+	if (!numbers)
+		return -ENOMEM;
+	DL_FOREACH(group->residents, resident)
+	{
+		if (resident->has_object)
+			numbers[objects_len++] = resident->object;
+	}
+	group->objects = objects_len == (size_t)group->count ? count_different(numbers, objects_len) : -1;
+	DL_FOREACH(group->residents, resident)
+	numbers[len++] = resident->since_ns;
+	qsort(numbers, len, sizeof(*numbers), compare_numbers);
+	group->oldest_ns = numbers[0];
+	group->newest_ns = numbers[len - 1];
+	group->median_ns = numbers[len / 2];
+	group->changed = false;
+	free(numbers);
+	return 0;
+}
+
+/* The oldest sample within the last horizon. */
+static const struct lm_group_sample *base_sample(
+	const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns)
+{
+	for (size_t i = 0; i < group->samples_len; i++) {
+		const struct lm_group_sample *sample = &group->samples[(group->samples_at + i) % LM_GROUP_SAMPLES];
+
+		if (now_ns - sample->at_ns <= groups->horizon_ns)
+			return sample;
+	}
+	return NULL;
+}
+
+/* Arrivals of the present members over the last horizon, or the life of the process if that is shorter. */
+static double rate_of_members(const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns,
+                              uint64_t process_start_ns)
+{
+	const uint64_t youngest_ns = groups->horizon_ns / 30;
+	uint64_t age_ns = now_ns - process_start_ns;
+	uint64_t window_ns = age_ns < groups->horizon_ns ? age_ns : groups->horizon_ns;
+	const struct lm_resident *resident;
+	int64_t arrived = 0;
+
+	if (now_ns < process_start_ns || age_ns < youngest_ns)
+		return NAN;
+	DL_FOREACH(group->residents, resident)
+	arrived += resident->since_ns > now_ns - window_ns;
+	return arrived * S_PER_H * NS_PER_S / window_ns;
+}
+
+double lm_group_rate_per_h(const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns,
+                           uint64_t process_start_ns)
+{
+	const struct lm_group_sample *base = base_sample(groups, group, now_ns);
+	uint64_t watched_ns = now_ns - groups->watch_start_ns;
+	/* 60 s of watching at the default horizon are enough to say that nothing came; when something came, a sixth */
+	uint64_t enough_ns = groups->horizon_ns / 30;
+	struct lm_group_sample start = {.at_ns = groups->watch_start_ns};
+
+	if (group->arrived + group->departed > 0)
+		enough_ns /= 6;
+	if (watched_ns < enough_ns || !watched_ns)
+		return rate_of_members(groups, group, now_ns, process_start_ns);
+	/* a group that came up while watching had none at the start */
+	if (base && watched_ns > groups->horizon_ns)
+		start = *base;
+	return ((group->arrived - start.arrived) - (group->departed - start.departed)) * S_PER_H * NS_PER_S /
+	       (now_ns - start.at_ns);
+}
+
+void lm_groups_drop_process(struct lm_groups *groups, uint64_t process)
+{
+	struct lm_group *group, *next;
+
+	HASH_ITER(hh, groups->table, group, next)
+	{
+		if (group->key.process == process)
+			free_group(groups, group);
+	}
+}
+
+void lm_groups_free(struct lm_groups *groups)
+{
+	struct lm_group *group, *next;
+
+	HASH_ITER(hh, groups->table, group, next)
+	free_group(groups, group);
+}

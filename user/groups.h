@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who waits where, since when: groups of threads of one process that wait in the
+ * same place. A place is a wait class and a normalised stack: without the frames
+ * that only wait for their caller or only start threads, recursion folded. Pure.
+ */
+#ifndef LM_GROUPS_H
+#define LM_GROUPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "user/snapshot.h"
+#include "user/stacks.h"
+#include "user/verdicts.h"
+#include "user/waits.h"
+
+#define LM_GROUP_SAMPLES 17  /* of the counts, so that a rate looks back over at most a horizon */
+
+/* One stay of a thread in a group; embedded in whatever stands for the thread. */
+struct lm_resident {
+	struct lm_group *group; /* NULL: in none */
+	struct lm_resident *prev, *next;
+	uint64_t since_ns; /* CLOCK_BOOTTIME */
+	uint64_t object;
+	bool has_object;
+};
+
+struct lm_group_key {
+	uint64_t process; /* the process's own number in the monitor */
+	uint64_t site;    /* hash of wait class and normalised stack, the same on every machine */
+};
+
+struct lm_group_sample {
+	uint64_t at_ns;
+	int64_t arrived, departed;
+};
+
+struct lm_group {
+	struct lm_group_key key;
+	struct lm_wait wait;
+	const struct lm_stack *stack; /* of a member, whole; with a reference. NULL: none could be had */
+	const char *stack_why;        /* static text, why stack is NULL or ends early */
+	uint64_t *kernel_stack;       /* addresses, innermost first */
+	size_t kernel_stack_len;
+	bool idle_pool, kernel_thread;
+	const char *leaf; /* the innermost application function, NULL if not known; owned by the stack */
+
+	struct lm_resident *residents;
+	int64_t count, arrived, departed;
+	uint64_t departures[LM_VERDICT_AGES]; /* stays that ended at this age or later */
+	uint64_t completed[LM_VERDICT_HISTOGRAM]; /* stays by log2 of their ns */
+	uint64_t completed_len, longest_completed_ns;
+	struct lm_group_sample samples[LM_GROUP_SAMPLES]; /* a ring, samples_at is the oldest */
+	size_t samples_len, samples_at;
+	uint64_t emptied_ns; /* when the last one left; 0 = not empty */
+
+	struct lm_verdict verdict;
+	uint64_t judged_ns; /* when the verdict was reached, 0 = never */
+
+	/* over the present residents; valid while !changed */
+	bool changed;
+	uint64_t oldest_ns, newest_ns, median_ns;
+	int64_t objects;
+	UT_hash_handle hh;
+};
+
+struct lm_groups {
+	struct lm_group *table;
+	struct lm_stacks *stacks;
+	uint64_t watch_start_ns, horizon_ns;
+	size_t empty_max; /* groups without members that are kept for their history */
+};
+
+/* A place that a thread waits in, to be looked up. */
+struct lm_place {
+	uint64_t process;
+	struct lm_wait wait;
+	const struct lm_stack *stack;
+	const char *stack_why;
+	const uint64_t *kernel_stack;
+	size_t kernel_stack_len;
+	bool kernel_thread;
+};
+
+/* Finds or makes the group of this place; takes its own reference of the stack. 0 or -ENOMEM. */
+int lm_groups_find(struct lm_groups *groups, const struct lm_place *place, struct lm_group **group);
+
+/* A thread has come to wait in the group since that time. */
+void lm_groups_join(struct lm_groups *groups, struct lm_group *group, struct lm_resident *resident, uint64_t since_ns,
+                    bool has_object, uint64_t object);
+/* It has left, at that time. Does nothing if it is in no group. */
+void lm_groups_leave(struct lm_groups *groups, struct lm_resident *resident, uint64_t at_ns);
+
+/* Once a look: takes samples of the counts and lets go of groups that are long empty. */
+void lm_groups_tick(struct lm_groups *groups, uint64_t now_ns);
+
+/* Brings oldest, newest, median and objects up to date. 0 or -ENOMEM. */
+int lm_group_refresh(struct lm_group *group);
+
+/* Growth per hour at that time, NAN if not known: what was seen coming and going, or, before there is enough of that,
+ * what the present members' arrivals tell. process_start_ns as CLOCK_BOOTTIME. */
+double lm_group_rate_per_h(const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns,
+                           uint64_t process_start_ns);
+
+/* The innermost frame of a stack that is not only there to wait. The stack must have frames. */
+const struct lm_frame *lm_groups_leaf_frame(const struct lm_stack *stack);
+
+/* Ends all groups of a process: its members must have left. */
+void lm_groups_drop_process(struct lm_groups *groups, uint64_t process);
+void lm_groups_free(struct lm_groups *groups);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The terminal while a live view is on it: its size, its other screen, its keys. */
+#ifndef LM_LIVE_H
+#define LM_LIVE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <termios.h>
+
+struct lm_live {
+	FILE *stream;
+	bool keys; /* stdin is this terminal too: it is read key by key */
+	struct termios before;
+};
+
+/* Switches to the other screen and to single keys. */
+void lm_live_enter(struct lm_live *live, FILE *stream);
+/* Puts the terminal back as it was. */
+void lm_live_leave(struct lm_live *live);
+
+/* The window's size; 0 × 0 when it is not known. */
+void lm_live_size(const struct lm_live *live, int *columns, int *rows);
+
+/* Draws a whole frame in place of the one before; text ends with a newline. */
+void lm_live_draw(struct lm_live *live, const char *text);
+
+/* Reads the keys that were pressed: true if one of them was q. */
+bool lm_live_quit_pressed(void);
+
+#endif

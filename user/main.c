@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Which mode; nothing else. */
+#include <stdio.h>
+#include <string.h>
+
+#include "user/doctor.h"
+#include "user/log.h"
+#include "user/opts.h"
+#include "user/resolver/client.h"
+#include "user/watch.h"
+
+#define RESOLVER_SOCKET_FD 3
+
+static int run(const struct lm_config *config)
+{
+	switch (config->mode) {
+	case LM_MODE_HELP:
+		lm_opts_help(stdout, config->help_mode);
+		return fflush(stdout) ? 2 : 0;
+	case LM_MODE_VERSION:
+		printf("leakmon %s\n", LM_VERSION);
+		return fflush(stdout) ? 2 : 0;
+	case LM_MODE_DOCTOR:
+		return lm_doctor_run(stdout);
+	default:
+		return lm_watch_run(config);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct lm_config config;
+	int code;
+
+	if (argc > 0 && strcmp(argv[0], LM_RESOLVER_ARGV0) == 0)
+		return lm_resolver_worker_main(RESOLVER_SOCKET_FD);
+	code = lm_opts_parse(argc, argv, stderr, &config);
+	if (code)
+		return code;
+	if (config.verbose)
+		lm_log_set_level(LM_LOG_INFO);
+	code = run(&config);
+	lm_opts_free(&config);
+	return code;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns time, identity and groups: records and a clock in, a snapshot out. Touches
+ * neither BPF nor /proc; what it needs from there it asks of its caller:
+ *
+ *   lm_monitor_begin_look, lm_monitor_record (all records of a look), lm_monitor_end_look
+ *   for each process of lm_monitor_wanted: unwind, lm_monitor_set_stack
+ *   if anything was unwound: a second look, which confirms the stacks or finds them torn
+ *   lm_monitor_settle, lm_monitor_judge, lm_report_build (report.h)
+ *
+ * A process is (tgid, start time, exec id), a thread (tid, start time).
+ */
+#ifndef LM_MONITOR_H
+#define LM_MONITOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "leakmon_abi.h"
+#include "user/groups.h"
+#include "user/snapshot.h"
+#include "user/stacks.h"
+
+struct lm_monitor_config {
+	uint64_t min_blocked_ns, horizon_ns;
+	int members; /* listed for each site */
+	/* the name of the kernel function at an address and the offset in it, NULL if not known */
+	const char *(*kernel_symbol)(const void *context, uint64_t address, uint64_t *offset);
+	const void *kernel_symbol_context;
+};
+
+/* What only the caller can find out about a process; texts are owned by the process. */
+struct lm_process_facts {
+	char *exe, *build_id, *container_id;
+	uint64_t rss_bytes; /* 0 = not known */
+	const char *unresolved; /* static text: why its stacks cannot be had, NULL if they can */
+};
+
+/* A thread whose stack is wanted, or wanted and waiting to be confirmed. */
+struct lm_pending {
+	struct lm_regs regs;
+	size_t kernel_stack_len;
+	uint64_t kernel_stack[];
+};
+
+struct lm_process;
+
+struct lm_thread {
+	uint32_t tid;
+	uint64_t start_ns;
+	UT_hash_handle hh;
+	struct lm_process *process;
+	struct lm_thread *prev, *next; /* in the process */
+	struct lm_resident resident;
+	char comm[LM_COMM_LEN + 1];
+	uint32_t state, flags;
+	uint64_t seen_look; /* number of the last look that saw it */
+	uint64_t wait_since_ns;
+	uint64_t switches, cpu_ns, fs_base;
+	uint64_t blocked_ns, preempted_ns, waits, last_wait_end_ns, longest_wait_ns;
+	struct lm_pending *pending; /* what is needed for its stack; NULL once it is grouped, or not blocked */
+	const struct lm_stack *stack; /* unwound but not yet confirmed; with a reference */
+	const char *stack_why;
+	bool unwound, confirmed;
+};
+
+struct lm_process {
+	struct {
+		uint32_t tgid;
+		uint32_t pad;
+		uint64_t start_ns;
+	} key;
+	UT_hash_handle hh;
+	uint64_t number; /* never used twice */
+	uint64_t exec_id;
+	char comm[LM_COMM_LEN + 1];
+	struct lm_thread *threads;
+	int64_t threads_len;
+	bool kernel_thread, compat;
+	bool facts_known; /* false again after an exec */
+	struct lm_process_facts facts;
+	void *target; /* the caller's handle of its address space */
+};
+
+struct lm_watched {
+	uint32_t tgid;
+	uint64_t start_ns;
+};
+
+#define LM_MONITOR_NOTES 20 /* kept between two reports; more are counted */
+
+struct lm_monitor_counters {
+	uint64_t torn_reads;      /* stacks dropped because the thread ran meanwhile */
+	uint64_t unknown_threads; /* SAME records of threads that we have lost */
+	uint64_t threads_started, threads_ended; /* since the last report */
+};
+
+struct lm_monitor {
+	struct lm_monitor_config config;
+	struct lm_groups groups;
+	struct lm_process *processes;
+	struct lm_thread *threads;
+	struct lm_watched *watched; /* NULL: everything */
+	size_t watched_len;
+	uint64_t look, now_ns, watch_start_ns;
+	uint64_t last_process_number;
+	struct lm_monitor_counters counters;
+	char *notes[LM_MONITOR_NOTES];
+	size_t notes_len; /* may be larger than LM_MONITOR_NOTES: the rest is only counted */
+	void (*gone)(struct lm_process *process, void *context);
+	void *gone_context;
+};
+
+int lm_monitor_new(const struct lm_monitor_config *config, struct lm_stacks *stacks, struct lm_monitor **monitor);
+/* The targets of the processes must have been closed. NULL is fine. */
+void lm_monitor_free(struct lm_monitor *monitor);
+
+/* Only these processes are watched: records of others, also of a later process with the same PID, are dropped. */
+int lm_monitor_watch_only(struct lm_monitor *monitor, pid_t pid, uint64_t start_ns);
+
+void lm_monitor_begin_look(struct lm_monitor *monitor, uint64_t now_ns);
+void lm_monitor_record(struct lm_monitor *monitor, const struct lm_record *record);
+/* complete: the END record came, so threads that were not seen are gone. */
+void lm_monitor_end_look(struct lm_monitor *monitor, bool complete);
+
+/* The next process after this one (NULL: the first), in any order. */
+struct lm_process *lm_monitor_next_process(struct lm_monitor *monitor, struct lm_process *process);
+
+/* Fills wanted with threads of the process whose stack is to be unwound now, at most len; returns how many. */
+size_t lm_monitor_wanted(struct lm_monitor *monitor, struct lm_process *process, struct lm_thread **wanted, size_t len);
+/* The stack of such a thread, taking over the reference; NULL with the reason if it could not be had. */
+void lm_monitor_set_stack(struct lm_thread *thread, const struct lm_stack *stack, const char *why);
+
+/* Groups the threads whose stacks are confirmed. Once after the looks of a round. 0 or -ENOMEM. */
+int lm_monitor_settle(struct lm_monitor *monitor);
+
+/* Processes that ended or became another program since the last call, for the caller to close their targets:
+ * called for each before it is forgotten. */
+void lm_monitor_on_gone(
+	struct lm_monitor *monitor, void (*gone)(struct lm_process *process, void *context), void *context);
+
+/* Evaluates the verdicts of groups that are due for it; all of them if final. 0 or -ENOMEM. */
+int lm_monitor_judge(struct lm_monitor *monitor, bool final);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Where reports go: stdout, or a file that appears whole under its name or not at all. */
+#ifndef LM_OUTPUT_H
+#define LM_OUTPUT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct lm_output {
+	FILE *stream;
+	const char *path; /* NULL = stdout */
+	char *temporary;  /* what is written until lm_output_finish; NULL when path is no regular file */
+};
+
+/* Opens stdout (path NULL), or a temporary file beside path; a device or pipe is written directly. 0 or -errno. */
+int lm_output_open(const char *path, struct lm_output *output);
+
+/* Pushes out what was written. 0 or -errno; -EPIPE when the reader has gone. */
+int lm_output_flush(struct lm_output *output);
+
+/* Flushes and gives the file its name. 0 or -errno: then the temporary file is removed. */
+int lm_output_finish(struct lm_output *output);
+
+/* Drops what is not finished. */
+void lm_output_abandon(struct lm_output *output);
+
+#endif

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Builds snapshots. What is counted here is counted from the threads themselves, not from running totals. */
+#include "user/report.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#define NS_PER_S 1e9
+/* Objects shared by this few of the members are one queue's: VERDICTS.md, "One shared wait object". */
+#define SHARED_OBJECT_SHARE 0.2
+
+struct report {
+	struct lm_monitor *monitor;
+	struct lm_arena *arena;
+	uint64_t now_ns;
+	int64_t wall_offset_ns;
+	struct lm_snapshot *out;
+};
+
+static int64_t wall_time(const struct report *report, uint64_t boot_ns)
+{
+	return boot_ns ? (int64_t)boot_ns + report->wall_offset_ns : 0;
+}
+
+static double age_s(const struct report *report, uint64_t since_ns)
+{
+	return report->now_ns > since_ns ? (report->now_ns - since_ns) / NS_PER_S : 0;
+}
+
+static bool counts_as_blocked(const struct report *report, const struct lm_thread *thread)
+{
+	return thread->wait_since_ns && report->now_ns >= thread->wait_since_ns &&
+	       report->now_ns - thread->wait_since_ns >= report->monitor->config.min_blocked_ns;
+}
+
+static size_t stack_lines(const struct lm_stack *stack)
+{
+	size_t lines = 0;
+
+	for (size_t i = 0; stack && i < stack->frames_len; i++)
+		lines += stack->frames[i]->functions_len ? stack->frames[i]->functions_len : 1;
+	return lines;
+}
+
+static void fill_line(const struct report *report, const struct lm_frame *frame, const struct lm_function *function,
+                      struct lm_snapshot_frame *line)
+{
+	line->module = lm_arena_text(report->arena, frame->module->name);
+	line->build_id = lm_arena_text(report->arena, frame->module->build_id);
+	line->offset = frame->offset;
+	if (!function)
+		return;
+	line->function = lm_arena_text(report->arena, function->name);
+	line->file = lm_arena_text(report->arena, function->file);
+	line->line = function->line;
+	line->inlined = function->inlined;
+}
+
+static int fill_stack(const struct report *report, const struct lm_group *group, struct lm_snapshot_site *site)
+{
+	size_t len = stack_lines(group->stack), at = 0;
+	struct lm_snapshot_frame *lines;
+
+	site->stack_why = group->stack_why;
+	if (!group->stack)
+		return 0;
+	if (group->stack->end == LM_STACK_BROKEN)
+		site->stack_why = "the frame below could not be found";
+	else if (group->stack->end == LM_STACK_TRUNCATED)
+		site->stack_why = "deeper frames are left out";
+	lines = lm_arena_alloc(report->arena, len * sizeof(*lines));
+	if (!lines)
+		return -ENOMEM;
+	for (size_t i = 0; i < group->stack->frames_len; i++) {
+		const struct lm_frame *frame = group->stack->frames[i];
+
+		if (!frame->functions_len)
+			fill_line(report, frame, NULL, &lines[at++]);
+		for (size_t f = 0; f < frame->functions_len; f++)
+			fill_line(report, frame, &frame->functions[f], &lines[at++]);
+	}
+	site->stack = lines;
+	site->stack_len = len;
+	return 0;
+}
+
+static int fill_kernel_stack(const struct report *report, const struct lm_group *group, struct lm_snapshot_site *site)
+{
+	const struct lm_monitor_config *config = &report->monitor->config;
+	struct lm_snapshot_frame *lines;
+
+	lines = lm_arena_alloc(report->arena, group->kernel_stack_len * sizeof(*lines));
+	if (!lines && group->kernel_stack_len)
+		return -ENOMEM;
+	for (size_t i = 0; i < group->kernel_stack_len; i++) {
+		uint64_t offset = group->kernel_stack[i];
+		const char *name = config->kernel_symbol
+			? config->kernel_symbol(config->kernel_symbol_context, group->kernel_stack[i], &offset)
+			: NULL;
+
+		lines[i].function = lm_arena_text(report->arena, name);
+		lines[i].offset = offset;
+	}
+	site->kernel_stack = lines;
+	site->kernel_stack_len = group->kernel_stack_len;
+	return 0;
+}
+
+static const struct lm_thread *thread_of(const struct lm_resident *resident)
+{
+	return (const struct lm_thread *)((const char *)resident - offsetof(struct lm_thread, resident));
+}
+
+static void fill_member(const struct report *report, const struct lm_resident *resident, struct lm_snapshot_member *member)
+{
+	const struct lm_thread *thread = thread_of(resident);
+
+	member->id = thread->tid;
+	member->comm = lm_arena_text(report->arena, thread->comm);
+	member->started_ns = wall_time(report, thread->start_ns);
+	member->blocked_since_ns = wall_time(report, thread->wait_since_ns);
+	member->exact = thread->flags & LM_THREAD_EXACT;
+	member->blocked_total_s = thread->blocked_ns / NS_PER_S + age_s(report, thread->wait_since_ns);
+	member->preempted_total_s = thread->preempted_ns / NS_PER_S;
+	member->longest_wait_s = thread->waits ? thread->longest_wait_ns / NS_PER_S : NAN;
+	member->waits = thread->waits;
+	if (thread->flags & LM_THREAD_UNSTORED) {
+		member->blocked_total_s = NAN;
+		member->preempted_total_s = NAN;
+		member->waits = -1;
+	}
+}
+
+/* Those that have waited longest, oldest first. */
+static int fill_members(const struct report *report, const struct lm_group *group, struct lm_snapshot_site *site)
+{
+	size_t wanted = report->monitor->config.members, len = 0;
+	const struct lm_resident **oldest, *resident;
+	struct lm_snapshot_member *members;
+
+	if (!wanted)
+		return 0;
+	oldest = lm_arena_alloc(report->arena, wanted * sizeof(*oldest));
+	members = lm_arena_alloc(report->arena, wanted * sizeof(*members));
+	if (!oldest || !members)
+		return -ENOMEM;
+	DL_FOREACH(group->residents, resident)
+	{
+		size_t at = len;
+
+		if (len == wanted && oldest[len - 1]->since_ns <= resident->since_ns)
+			continue;
+		if (len < wanted)
+			len++;
+		else
+			at = len - 1;
+		while (at && oldest[at - 1]->since_ns > resident->since_ns) {
+			oldest[at] = oldest[at - 1];
+			at--;
+		}
+		oldest[at] = resident;
+	}
+	for (size_t i = 0; i < len; i++)
+		fill_member(report, oldest[i], &members[i]);
+	site->members = members;
+	site->members_len = len;
+	return 0;
+}
+
+/* Many that wait for one thing to be handed to them, and none of whom is leaking: workers without work. */
+static bool is_idle_pool(const struct lm_group *group)
+{
+	bool waits_for_work =
+		group->wait.wait_class == LM_WAIT_FUTEX_COND || group->wait.wait_class == LM_WAIT_FUTEX_SEM;
+
+	if (group->verdict.level != LM_LEVEL_NONE)
+		return false;
+	return group->idle_pool || (waits_for_work && group->count >= 2 && group->objects > 0 &&
+					   group->objects < SHARED_OBJECT_SHARE * group->count);
+}
+
+static int fill_site(const struct report *report, struct lm_group *group, struct lm_snapshot_site *site)
+{
+	const struct lm_process *process;
+	int error = lm_group_refresh(group);
+
+	if (error)
+		return error;
+	process = thread_of(group->residents)->process;
+	site->site = group->key.site;
+	site->pid = process->key.tgid;
+	site->comm = lm_arena_text(report->arena, process->comm);
+	site->kind = LM_SITE_THREAD;
+	site->wait.wait_class = group->wait.wait_class;
+	site->wait.has_object = group->residents->has_object;
+	site->wait.object = group->residents->object;
+	site->wait.object_is_fd = group->wait.object_is_fd;
+	site->wait.objects = group->objects;
+	site->wait.detail = group->wait.detail;
+	site->count = group->count;
+	site->arrived = group->arrived;
+	site->departed = group->departed;
+	site->oldest_blocked_since_ns = wall_time(report, group->oldest_ns);
+	site->newest_blocked_since_ns = wall_time(report, group->newest_ns);
+	site->median_blocked_s = age_s(report, group->median_ns);
+	site->rate_per_h =
+		lm_group_rate_per_h(&report->monitor->groups, group, report->now_ns, process->key.start_ns);
+	site->idle_pool = is_idle_pool(group);
+	error = fill_stack(report, group, site);
+	if (!error)
+		error = fill_kernel_stack(report, group, site);
+	if (!error)
+		error = fill_members(report, group, site);
+	return error;
+}
+
+static int compare(double a, double b)
+{
+	return (a > b) - (a < b);
+}
+
+/* Worst first: by level, idle pools and kernel threads last, then what grows, then how many, then how long. */
+static int compare_groups(const void *a, const void *b)
+{
+	const struct lm_group *x = *(struct lm_group *const *)a, *y = *(struct lm_group *const *)b;
+	int order = compare(y->verdict.level, x->verdict.level);
+
+	if (!order)
+		order = compare(is_idle_pool(x) + 2 * x->kernel_thread, is_idle_pool(y) + 2 * y->kernel_thread);
+	if (!order)
+		order = compare(y->arrived > y->departed, x->arrived > x->departed);
+	if (!order)
+		order = compare(y->count, x->count);
+	if (!order)
+		order = compare(x->oldest_ns, y->oldest_ns);
+	if (!order)
+		order = (x->key.site > y->key.site) - (x->key.site < y->key.site);
+	return order ? order : (x->key.process > y->key.process) - (x->key.process < y->key.process);
+}
+
+/* Site ids hold no PID; the name of a finding does, and the process's start. */
+static void name_finding(const struct lm_group *group, const struct lm_process *process, char id[17])
+{
+	uint64_t hash = group->key.site;
+
+	hash = (hash ^ process->key.tgid) * 0x9e3779b97f4a7c15ull;
+	hash = (hash ^ process->key.start_ns) * 0x9e3779b97f4a7c15ull;
+	snprintf(id, 17, "%016llx", (unsigned long long)(hash ^ hash >> 29));
+}
+
+static const char *text_duration(const struct report *report, double seconds)
+{
+	if (seconds < 120)
+		return lm_arena_format(report->arena, "%.1f s", seconds);
+	if (seconds < 7200)
+		return lm_arena_format(report->arena, "%.0f min", seconds / 60);
+	if (seconds < 172800)
+		return lm_arena_format(report->arena, "%.1f h", seconds / 3600);
+	return lm_arena_format(report->arena, "%.1f d", seconds / 86400);
+}
+
+static const char *place_name(const struct report *report, const struct lm_group *group)
+{
+	const struct lm_frame *frame;
+
+	if (group->leaf)
+		return lm_arena_text(report->arena, group->leaf);
+	if (!group->stack || !group->stack->frames_len)
+		return lm_arena_format(report->arena, "an unknown place (%s)", lm_wait_class_name(group->wait.wait_class));
+	frame = lm_groups_leaf_frame(group->stack);
+	return lm_arena_format(
+		report->arena, "%s+0x%llx", frame->module->name, (unsigned long long)frame->offset);
+}
+
+static void fill_finding(const struct report *report, const struct lm_group *group, struct lm_snapshot_finding *finding)
+{
+	const struct lm_process *process = thread_of(group->residents)->process;
+	const struct lm_snapshot_evidence *evidence = &group->verdict.evidence;
+	const char *window = text_duration(report, evidence->window_s);
+	const char *left = evidence->departures == 0 ? "none has left" :
+		lm_arena_format(report->arena, "%lld have left", (long long)evidence->departures);
+	const char *longest = isnan(evidence->longest_completed_s)
+		? "no wait here was seen to end"
+		: lm_arena_format(report->arena, "the longest wait completed here was %s",
+			text_duration(report, evidence->longest_completed_s));
+
+	name_finding(group, process, finding->id);
+	finding->level = group->verdict.level;
+	finding->type = LM_FINDING_LEAK;
+	finding->pid = process->key.tgid;
+	finding->site = group->key.site;
+	finding->since_ns = wall_time(report, group->verdict.since_ns);
+	finding->evidence = *evidence;
+	finding->summary = lm_arena_format(report->arena,
+		"%lld threads of %s (PID %u) %s %s over %s, spread over %lld of %lld time slices; %s; %s.",
+		(long long)evidence->survivors, process->comm, process->key.tgid,
+		evidence->retrospective ? "were started and blocked in" : "entered", place_name(report, group), window,
+		(long long)evidence->cohorts_filled, (long long)evidence->cohorts, left, longest);
+	finding->wrong_if = lm_arena_format(report->arena,
+		"it is a fixed pool larger than %lld, or waits here normally last over %s", (long long)group->count, window);
+}
+
+static bool has_finding(const struct lm_group *group)
+{
+	return group->count && group->verdict.level != LM_LEVEL_NONE;
+}
+
+static int fill_findings(const struct report *report, struct lm_group *const *groups, size_t len)
+{
+	struct lm_snapshot_finding *findings;
+	size_t shown = 0;
+
+	for (size_t i = 0; i < len; i++)
+		shown += has_finding(groups[i]);
+	findings = lm_arena_alloc(report->arena, shown * sizeof(*findings));
+	if (!findings && shown)
+		return -ENOMEM;
+	shown = 0;
+	for (size_t i = 0; i < len; i++) {
+		if (!has_finding(groups[i]))
+			continue;
+		fill_finding(report, groups[i], &findings[shown++]);
+		report->out->totals.findings[groups[i]->verdict.level]++;
+	}
+	report->out->findings = findings;
+	report->out->findings_len = shown;
+	return 0;
+}
+
+static int fill_sites(const struct report *report)
+{
+	struct lm_monitor *monitor = report->monitor;
+	size_t table_len = HASH_COUNT(monitor->groups.table), len = 0;
+	struct lm_group **groups = lm_arena_alloc(report->arena, table_len * sizeof(*groups));
+	struct lm_snapshot_site *sites;
+	struct lm_group *group;
+	int error = 0;
+
+	if (!groups && table_len)
+		return -ENOMEM;
+	for (group = monitor->groups.table; group; group = group->hh.next) {
+		if (group->count && !error) {
+			error = lm_group_refresh(group);
+			groups[len++] = group;
+		}
+	}
+	sites = lm_arena_alloc(report->arena, len * sizeof(*sites));
+	if (error || (!sites && len))
+		return -ENOMEM;
+	qsort(groups, len, sizeof(*groups), compare_groups);
+	for (size_t i = 0; i < len && !error; i++)
+		error = fill_site(report, groups[i], &sites[i]);
+	report->out->sites = sites;
+	report->out->sites_len = len;
+	report->out->totals.sites = len;
+	return error ? error : fill_findings(report, groups, len);
+}
+
+static void fill_unavailable(const struct report *report, const struct lm_process *process,
+                             struct lm_snapshot_process *out)
+{
+	struct lm_snapshot_unavailable *items = lm_arena_alloc(report->arena, 3 * sizeof(*items));
+
+	if (!items)
+		return;
+	if (process->facts.unresolved)
+		items[out->unavailable_len++] =
+			(struct lm_snapshot_unavailable){"stacks", process->facts.unresolved};
+	if (process->compat)
+		items[out->unavailable_len++] =
+			(struct lm_snapshot_unavailable){"stacks", "32-bit code is not unwound"};
+	items[out->unavailable_len++] = (struct lm_snapshot_unavailable){
+		"goroutines", process->kernel_thread ? "a kernel thread" : "goroutines are not read by this version"};
+	out->unavailable = items;
+}
+
+static void fill_process(const struct report *report, const struct lm_process *process, struct lm_snapshot_process *out)
+{
+	const struct lm_thread *thread;
+
+	out->pid = process->key.tgid;
+	out->start_ns = wall_time(report, process->key.start_ns);
+	out->comm = lm_arena_text(report->arena, process->comm);
+	out->exe = lm_arena_text(report->arena, process->facts.exe);
+	out->build_id = lm_arena_text(report->arena, process->facts.build_id);
+	out->container_id = lm_arena_text(report->arena, process->facts.container_id);
+	out->runtime = process->kernel_thread ? "kernel" : "native";
+	out->goroutines = -1;
+	out->rss_bytes = process->facts.rss_bytes ? (int64_t)process->facts.rss_bytes : -1;
+	out->threads = process->threads_len;
+	DL_FOREACH(process->threads, thread)
+	out->blocked_threads += counts_as_blocked(report, thread);
+	fill_unavailable(report, process, out);
+	report->out->totals.threads += out->threads;
+	report->out->totals.blocked_threads += out->blocked_threads;
+}
+
+static int fill_processes(const struct report *report)
+{
+	size_t len = HASH_COUNT(report->monitor->processes), at = 0;
+	struct lm_snapshot_process *out = lm_arena_alloc(report->arena, len * sizeof(*out));
+	const struct lm_process *process;
+
+	if (!out && len)
+		return -ENOMEM;
+	for (process = report->monitor->processes; process; process = process->hh.next)
+		fill_process(report, process, &out[at++]);
+	report->out->processes = out;
+	report->out->processes_len = len;
+	report->out->totals.processes = len;
+	report->out->totals.goroutines = -1;
+	return 0;
+}
+
+static int fill_notes(const struct report *report)
+{
+	struct lm_monitor *monitor = report->monitor;
+	size_t kept = monitor->notes_len < LM_MONITOR_NOTES ? monitor->notes_len : LM_MONITOR_NOTES, len = 0;
+	const char **notes = lm_arena_alloc(report->arena, (kept + 2) * sizeof(*notes));
+	struct lm_monitor_counters *counters = &monitor->counters;
+
+	if (!notes)
+		return -ENOMEM;
+	for (size_t i = 0; i < kept; i++) {
+		if (monitor->notes[i])
+			notes[len++] = lm_arena_text(report->arena, monitor->notes[i]);
+		free(monitor->notes[i]);
+		monitor->notes[i] = NULL;
+	}
+	if (monitor->notes_len > kept)
+		notes[len++] = lm_arena_format(report->arena, "… and %zu more events", monitor->notes_len - kept);
+	if (counters->threads_started || counters->threads_ended)
+		notes[len++] = lm_arena_format(report->arena, "%llu threads started and %llu ended since the last report",
+			(unsigned long long)counters->threads_started, (unsigned long long)counters->threads_ended);
+	monitor->notes_len = 0;
+	counters->threads_started = 0;
+	counters->threads_ended = 0;
+	report->out->notes = notes;
+	report->out->notes_len = len;
+	return 0;
+}
+
+int lm_report_build(struct lm_monitor *monitor, uint64_t now_ns, int64_t wall_offset_ns, struct lm_snapshot *snapshot)
+{
+	struct report report = {
+		.monitor = monitor,
+		.arena = lm_arena_new(),
+		.now_ns = now_ns,
+		.wall_offset_ns = wall_offset_ns,
+		.out = snapshot,
+	};
+	int error;
+
+	if (!report.arena)
+		return -ENOMEM;
+	snapshot->arena = report.arena;
+	snapshot->time_ns = wall_time(&report, now_ns);
+	snapshot->watching_s = age_s(&report, monitor->watch_start_ns);
+	snapshot->losses.torn_reads = monitor->counters.torn_reads;
+	snapshot->losses.scan_truncated = monitor->counters.unknown_threads;
+	error = fill_processes(&report);
+	if (!error)
+		error = fill_sites(&report);
+	if (!error)
+		error = fill_notes(&report);
+	return error;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The privileged side of the resolver: starts the worker process, hands it open
+ * file descriptors, and gets stacks back. The worker parses what an attacker may
+ * control (ELF, DWARF, remote memory) and has no privileges; if it crashes or
+ * overruns its time it is killed, counted and started again, and only the
+ * process (target) that it was working on is reported as unresolved.
+ *
+ * Calls are synchronous and bounded by a deadline.
+ */
+#ifndef LM_RESOLVER_CLIENT_H
+#define LM_RESOLVER_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "leakmon_abi.h"
+#include "user/stacks.h"
+
+struct lm_resolver; /* one worker process and what it was told */
+struct lm_target;   /* one address space: a process between two execs */
+
+struct lm_resolver_config {
+	struct lm_stacks *stacks;    /* where results are stored; outlives the resolver */
+	const char *proc_root;       /* normally "/proc" */
+	uint64_t target_deadline_ns; /* the longest silence of the worker before it is killed; default 2 s */
+	bool debuginfo;              /* look for separate debug files under /usr/lib/debug; default true */
+};
+
+struct lm_resolver_counters {
+	uint64_t worker_restarts;
+	uint64_t unwound;       /* stacks tried */
+	uint64_t unwind_failed; /* stacks without any frame, or broken before the outermost frame */
+	uint64_t symbol_failed; /* frames whose module could not be read at all (not: has no symbols) */
+};
+
+/* Starts the worker. 0 or -errno. */
+int lm_resolver_start(const struct lm_resolver_config *config, struct lm_resolver **resolver);
+/* Ends the worker and frees all targets. NULL is fine. */
+void lm_resolver_free(struct lm_resolver *resolver);
+
+/* Opens the address space of a process: its memory and its maps. The caller says who the process is by
+ * (pid, start_ns); a process that is gone or another by now is -ESRCH. */
+int lm_target_open(struct lm_resolver *resolver, pid_t pid, struct lm_target **target);
+/* NULL is fine. */
+void lm_target_close(struct lm_resolver *resolver, struct lm_target *target);
+
+struct lm_unwind_request {
+	struct lm_regs regs;
+	/* out: */
+	const struct lm_stack *stack; /* with a reference for the caller; NULL if nothing could be unwound */
+	const char *why;              /* static text, the reason when stack is NULL */
+};
+
+/* Unwinds many threads of one target. Maps are read again when an address is in none of them.
+ * Returns 0 (look at each request), -ESRCH if the process is gone, -ETIMEDOUT or -ECONNRESET if the worker
+ * overran its time or died on this target (it has been started again; later calls for this target fail at once
+ * with -EUCLEAN), -ENOMEM. */
+int lm_target_unwind(struct lm_resolver *resolver, struct lm_target *target, struct lm_unwind_request *requests,
+	size_t requests_len);
+
+/* Reads memory of the target through its descriptor: bytes read (may be short), or -errno. */
+ssize_t lm_target_read(struct lm_target *target, uint64_t address, void *buffer, size_t size);
+
+/* Build id of the main executable in hex, NULL if not known. Owned by the target. */
+const char *lm_target_build_id(const struct lm_target *target);
+
+void lm_resolver_counters(const struct lm_resolver *resolver, struct lm_resolver_counters *counters);
+
+/* Resident memory of the worker in bytes and its CPU time so far, of all workers started; 0 if not known. */
+void lm_resolver_usage(const struct lm_resolver *resolver, uint64_t *rss_bytes, double *cpu_s);
+
+/* The worker's main function: `leakmon` runs it when it is started as the resolver (argv[0] is LM_RESOLVER_ARGV0). */
+#define LM_RESOLVER_ARGV0 "leakmon-resolver"
+int lm_resolver_worker_main(int socket_fd);
+
+#endif

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The order of a look (monitor.h says why), what is asked of /proc and the resolver for it, and the losses of all. */
+#include "user/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "user/ksyms.h"
+#include "user/log.h"
+#include "user/monitor.h"
+#include "user/probe.h"
+#include "user/proc.h"
+#include "user/report.h"
+#include "user/resolver/client.h"
+#include "user/stacks.h"
+
+#define NS_PER_S 1000000000ull
+#define PROC_ROOT "/proc"
+#define UNWIND_BATCH 512  /* bounds the memory of a look; a batch of one process takes about 5 ms */
+#define CONFIRM_ROUNDS 2  /* looks that confirm stacks, at most: what still moves waits for the next look */
+#define EXIT_FAILED 2
+#define EXIT_REFUSED 77
+
+struct lm_session {
+	const struct lm_config *config;
+	struct lm_probe *probe;
+	struct lm_monitor *monitor;
+	struct lm_stacks *stacks;
+	struct lm_resolver *resolver;
+	struct lm_ksyms *ksyms;
+	int *pidfds; /* of the processes named with -p */
+	size_t pidfds_len;
+	uint64_t looks_truncated, skipped_processes;
+	double scan_s;
+	bool look_complete; /* of the look under way: END has come */
+	struct lm_thread *wanted[UNWIND_BATCH];
+	struct lm_unwind_request requests[UNWIND_BATCH];
+	char host[65];
+};
+
+static uint64_t now_on(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static const char *kernel_symbol(const void *context, uint64_t address, uint64_t *offset)
+{
+	const struct lm_session *session = context;
+
+	return session->ksyms ? lm_ksyms_find(session->ksyms, address, offset) : NULL;
+}
+
+static void close_target(struct lm_process *process, void *context)
+{
+	struct lm_session *session = context;
+
+	lm_target_close(session->resolver, process->target);
+	process->target = NULL;
+}
+
+/* Why a PID cannot be watched, for a person. */
+static int explain_pid(pid_t pid, int error)
+{
+	uint64_t start_ns;
+
+	if (lm_proc_start(PROC_ROOT, pid, &start_ns) == 0)
+		lm_error("-p %d: that is a thread, not a process: name its process (Tgid in /proc/%d/status)", pid, pid);
+	else if (error == -ESRCH || error == -EINVAL || error == -ENOENT)
+		lm_error("-p %d: there is no process with this PID; ps -e lists them", pid);
+	else
+		lm_error("-p %d: the process cannot be opened: %s", pid, strerror(-error));
+	return EXIT_FAILED;
+}
+
+static int watch_process(struct lm_session *session, pid_t pid)
+{
+	uint64_t start_ns;
+	int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	int error;
+
+	if (pidfd < 0)
+		return explain_pid(pid, -errno);
+	error = lm_proc_start(PROC_ROOT, pid, &start_ns);
+	/* the start time is that of the process behind the pidfd if that has not ended by now */
+	if (!error && poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0) != 0)
+		error = -ESRCH;
+	if (!error)
+		error = lm_monitor_watch_only(session->monitor, pid, start_ns);
+	if (error) {
+		close(pidfd);
+		lm_error("-p %d: %s", pid, error == -ESRCH ? "the process has just ended" : strerror(-error));
+		return EXIT_FAILED;
+	}
+	session->pidfds[session->pidfds_len++] = pidfd;
+	return 0;
+}
+
+static int watch_processes(struct lm_session *session)
+{
+	const struct lm_config *config = session->config;
+	int error = 0;
+
+	session->pidfds = calloc(config->pids_len + 1, sizeof(*session->pidfds));
+	if (!session->pidfds) {
+		lm_error("out of memory");
+		return EXIT_FAILED;
+	}
+	for (size_t i = 0; i < config->pids_len && !error; i++)
+		error = watch_process(session, config->pids[i]);
+	return error;
+}
+
+static int open_probe(struct lm_session *session)
+{
+	const struct lm_config *config = session->config;
+	const struct lm_probe_config probe_config = {
+		.pids = config->pids,
+		.pids_len = config->pids_len,
+		.kernel_threads = config->kernel_threads,
+		.futex_fentry = config->futex != LM_FUTEX_OFF,
+		.futex_tracepoint = config->futex == LM_FUTEX_ON || (config->futex == LM_FUTEX_AUTO && config->pids),
+	};
+	static const char *const futex_names[] = {
+		[LM_PROBE_FUTEX_NONE] = "not watched",
+		[LM_PROBE_FUTEX_FENTRY] = "watched by fentry/fexit (only futex calls pay)",
+		[LM_PROBE_FUTEX_TRACEPOINT] = "watched by tracepoints (every system call of the machine pays)",
+	};
+	struct lm_probe_error error;
+
+	if (lm_probe_open(&probe_config, &session->probe, &error)) {
+		lm_error("%s", error.text);
+		return error.refused ? EXIT_REFUSED : EXIT_FAILED;
+	}
+	lm_info("futex calls: %s", futex_names[lm_probe_futex(session->probe)]);
+	return 0;
+}
+
+static int open_resolver(struct lm_session *session)
+{
+	const struct lm_resolver_config config = {
+		.stacks = session->stacks,
+		.proc_root = PROC_ROOT,
+		.target_deadline_ns = 2 * NS_PER_S,
+		.debuginfo = true,
+	};
+	int error = lm_resolver_start(&config, &session->resolver);
+
+	if (error)
+		lm_error("the resolver process could not be started: %s", strerror(-error));
+	return error ? EXIT_FAILED : 0;
+}
+
+static int open_monitor(struct lm_session *session)
+{
+	const struct lm_monitor_config config = {
+		.min_blocked_ns = session->config->min_blocked_ns,
+		.horizon_ns = session->config->horizon_ns,
+		.members = session->config->members,
+		.kernel_symbol = kernel_symbol,
+		.kernel_symbol_context = session,
+	};
+	int error = lm_stacks_new(&session->stacks);
+
+	if (!error)
+		error = lm_monitor_new(&config, session->stacks, &session->monitor);
+	if (error) {
+		lm_error("out of memory");
+		return EXIT_FAILED;
+	}
+	lm_monitor_on_gone(session->monitor, close_target, session);
+	error = lm_ksyms_load(PROC_ROOT "/kallsyms", &session->ksyms);
+	if (error)
+		lm_warning("kernel functions have no names: /proc/kallsyms: %s", strerror(-error));
+	return 0;
+}
+
+int lm_session_open(const struct lm_config *config, struct lm_session **out)
+{
+	struct lm_session *session = calloc(1, sizeof(*session));
+	int code;
+
+	if (!session) {
+		lm_error("out of memory");
+		return EXIT_FAILED;
+	}
+	session->config = config;
+	gethostname(session->host, sizeof(session->host) - 1);
+	code = open_monitor(session);
+	if (!code)
+		code = watch_processes(session);
+	if (!code)
+		code = open_probe(session);
+	if (!code)
+		code = open_resolver(session);
+	if (code) {
+		lm_session_close(session);
+		return code;
+	}
+	*out = session;
+	return 0;
+}
+
+void lm_session_close(struct lm_session *session)
+{
+	if (!session)
+		return;
+	lm_probe_free(session->probe);
+	lm_monitor_free(session->monitor);
+	lm_resolver_free(session->resolver);
+	lm_stacks_free(session->stacks);
+	lm_ksyms_free(session->ksyms);
+	for (size_t i = 0; i < session->pidfds_len; i++)
+		close(session->pidfds[i]);
+	free(session->pidfds);
+	free(session);
+}
+
+static void take_record(const struct lm_record *record, void *context)
+{
+	struct lm_session *session = context;
+
+	if (record->type == LM_RECORD_END)
+		session->look_complete = true;
+	lm_monitor_record(session->monitor, record);
+}
+
+int lm_session_fd(const struct lm_session *session)
+{
+	return lm_probe_fd(session->probe);
+}
+
+void lm_session_drain(struct lm_session *session)
+{
+	int error = lm_probe_drain(session->probe, take_record, session);
+
+	if (error)
+		lm_warning("events could not be read: %s", strerror(-error));
+}
+
+static int scan(struct lm_session *session)
+{
+	uint64_t began_ns = now_on(CLOCK_MONOTONIC);
+	int error;
+
+	lm_session_drain(session);
+	session->look_complete = false;
+	lm_monitor_begin_look(session->monitor, now_on(CLOCK_BOOTTIME));
+	error = lm_probe_look(session->probe, take_record, session);
+	lm_monitor_end_look(session->monitor, session->look_complete);
+	session->scan_s = (now_on(CLOCK_MONOTONIC) - began_ns) / (double)NS_PER_S;
+	if (error) {
+		session->looks_truncated++;
+		lm_warning("a look was cut short: %s; the next one repeats it", strerror(-error));
+	}
+	return error;
+}
+
+static const char *why_no_target(int error)
+{
+	switch (error) {
+	case -ESRCH:
+		return "the process ended";
+	case -EPERM:
+	case -EACCES:
+		return "no permission to read its memory";
+	case -ETIMEDOUT:
+		return "the resolver overran its time on it";
+	case -ECONNRESET:
+	case -EUCLEAN:
+		return "the resolver failed on it";
+	default:
+		return "its memory could not be opened";
+	}
+}
+
+/* What /proc says of a process that is new or runs a new program. */
+static void learn_facts(struct lm_session *session, struct lm_process *process)
+{
+	pid_t pid = process->key.tgid;
+	int error;
+
+	process->facts_known = true;
+	if (process->kernel_thread)
+		return;
+	lm_proc_exe(PROC_ROOT, pid, &process->facts.exe);
+	lm_proc_container(PROC_ROOT, pid, &process->facts.container_id);
+	if (process->target)
+		return;
+	error = lm_target_open(session->resolver, pid, (struct lm_target **)&process->target);
+	if (error) {
+		process->facts.unresolved = why_no_target(error);
+		session->skipped_processes += error != -ESRCH;
+		lm_info("process %d (%s): %s: %s", pid, process->comm, process->facts.unresolved, strerror(-error));
+	}
+}
+
+/* The build id is known once the resolver has seen the executable. */
+static void learn_build_id(struct lm_process *process)
+{
+	const char *build_id = process->target ? lm_target_build_id(process->target) : NULL;
+
+	if (build_id && !process->facts.build_id)
+		process->facts.build_id = strdup(build_id);
+}
+
+/* Unwinds what is wanted of one process. Returns true if there was anything. */
+static bool unwind_process(struct lm_session *session, struct lm_process *process)
+{
+	bool any = false;
+
+	if (process->kernel_thread)
+		return false;
+	for (;;) {
+		size_t len = lm_monitor_wanted(session->monitor, process, session->wanted, UNWIND_BATCH);
+		int error;
+
+		if (!len)
+			return any;
+		any = true;
+		if (!process->facts_known) {
+			learn_facts(session, process);
+			continue;
+		}
+		for (size_t i = 0; i < len; i++)
+			session->requests[i] = (struct lm_unwind_request){.regs = session->wanted[i]->pending->regs};
+		error = lm_target_unwind(session->resolver, process->target, session->requests, len);
+		for (size_t i = 0; i < len; i++)
+			lm_monitor_set_stack(session->wanted[i], session->requests[i].stack, session->requests[i].why);
+		learn_build_id(process);
+		if (error) {
+			process->facts.unresolved = why_no_target(error);
+			session->skipped_processes += error != -ESRCH;
+			lm_info("process %u (%s): %s", process->key.tgid, process->comm, process->facts.unresolved);
+		}
+	}
+}
+
+static bool unwind_all(struct lm_session *session)
+{
+	struct lm_process *process = NULL;
+	bool any = false;
+
+	while ((process = lm_monitor_next_process(session->monitor, process)))
+		any |= unwind_process(session, process);
+	return any;
+}
+
+int lm_session_look(struct lm_session *session)
+{
+	int error = scan(session);
+
+	/* A stack counts only if its thread has not run while it was read: the next look tells. */
+	for (int round = 0; !error && round < CONFIRM_ROUNDS && unwind_all(session); round++)
+		error = scan(session);
+	return error ? error : lm_monitor_settle(session->monitor);
+}
+
+static void fill_rss(struct lm_session *session)
+{
+	struct lm_process *process = NULL;
+
+	while ((process = lm_monitor_next_process(session->monitor, process))) {
+		process->facts.rss_bytes = 0;
+		if (process->kernel_thread)
+			continue;
+		if (!process->facts_known)
+			learn_facts(session, process);
+		lm_proc_rss(PROC_ROOT, process->key.tgid, &process->facts.rss_bytes);
+	}
+}
+
+static void fill_self(struct lm_session *session, struct lm_snapshot *snapshot)
+{
+	struct rusage usage;
+	uint64_t rss_bytes = 0, worker_rss_bytes = 0;
+	double worker_cpu_s = 0;
+
+	getrusage(RUSAGE_SELF, &usage);
+	lm_proc_rss(PROC_ROOT, getpid(), &rss_bytes);
+	lm_resolver_usage(session->resolver, &worker_rss_bytes, &worker_cpu_s);
+	snapshot->self.cpu_s = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec +
+			       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6 + worker_cpu_s;
+	snapshot->self.rss_bytes = rss_bytes + worker_rss_bytes;
+	snapshot->self.bpf_bytes = lm_probe_memory(session->probe);
+	snapshot->self.scan_s = session->scan_s;
+}
+
+static void fill_losses(struct lm_session *session, struct lm_snapshot_losses *losses)
+{
+	struct lm_probe_losses probe;
+	struct lm_resolver_counters resolver;
+
+	lm_probe_losses(session->probe, &probe);
+	lm_resolver_counters(session->resolver, &resolver);
+	losses->ring_full = probe.ring_full;
+	losses->storage_failed = probe.storage_failed;
+	losses->program_missed = probe.program_missed;
+	losses->scan_truncated += session->looks_truncated;
+	losses->unwind_failed = resolver.unwind_failed;
+	losses->symbol_failed = resolver.symbol_failed;
+	losses->skipped_processes = session->skipped_processes;
+}
+
+int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot *snapshot)
+{
+	uint64_t now_ns = now_on(CLOCK_BOOTTIME);
+	int64_t wall_offset_ns = (int64_t)(now_on(CLOCK_REALTIME) - now_ns);
+	int error = lm_monitor_judge(session->monitor, final);
+
+	fill_rss(session);
+	memset(snapshot, 0, sizeof(*snapshot));
+	if (!error)
+		error = lm_report_build(session->monitor, now_ns, wall_offset_ns, snapshot);
+	if (error) {
+		lm_snapshot_free(snapshot);
+		return error;
+	}
+	snapshot->host = lm_arena_text(snapshot->arena, session->host);
+	snapshot->version = LM_VERSION;
+	snapshot->interval_s = session->config->interval_ns / (double)NS_PER_S;
+	fill_losses(session, &snapshot->losses);
+	fill_self(session, snapshot);
+	return 0;
+}
+
+bool lm_session_all_ended(const struct lm_session *session)
+{
+	for (size_t i = 0; i < session->pidfds_len; i++) {
+		if (poll(&(struct pollfd){.fd = session->pidfds[i], .events = POLLIN}, 1, 0) == 0)
+			return false;
+	}
+	return session->pidfds_len > 0;
+}

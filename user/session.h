@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A watch: the probe, the monitor and the resolver put together. One look at a
+ * time, one report when asked.
+ */
+#ifndef LM_SESSION_H
+#define LM_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "user/opts.h"
+#include "user/snapshot.h"
+
+struct lm_session;
+
+/* Loads and attaches everything. 0, or an exit code of the contract (2, 77) after one message on stderr. */
+int lm_session_open(const struct lm_config *config, struct lm_session **session);
+/* Detaches everything. NULL is fine. */
+void lm_session_close(struct lm_session *session);
+
+/* Takes one look, with the stacks of threads that came to block. 0 or -errno. */
+int lm_session_look(struct lm_session *session);
+
+/* The report of now; final: every verdict is reached anew. To be freed with lm_snapshot_free. 0 or -errno. */
+int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot *snapshot);
+
+/* Readable when events wait: then lm_session_drain. */
+int lm_session_fd(const struct lm_session *session);
+void lm_session_drain(struct lm_session *session);
+
+/* True when processes were named with -p and none of them is left. */
+bool lm_session_all_ended(const struct lm_session *session);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Call stacks as data: modules, frames and stacks, each stored once and shared.
+ *
+ * A module is a file with code, by build id. A frame is one program counter in
+ * a module, with the functions that it stands for (more than one when calls
+ * were inlined). A stack is a row of frames, innermost first. All three are
+ * interned: equal ones are the same pointer. They are counted: whoever keeps
+ * one takes a reference.
+ */
+#ifndef LM_STACKS_H
+#define LM_STACKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct lm_module {
+	char *name;     /* base name of the file, "[vdso]", or "[anon]" for code without a file */
+	char *build_id; /* lower-case hex, NULL if the file has none */
+};
+
+/* One function of a frame. */
+struct lm_function {
+	char *name; /* demangled, NULL if not known */
+	char *file; /* NULL if not known */
+	uint32_t line;
+	bool inlined; /* into the next entry */
+};
+
+struct lm_frame {
+	const struct lm_module *module;
+	uint64_t offset;                     /* file offset of the program counter (of the return address in callers);
+						the address itself in [anon] */
+	uint64_t function_start;             /* file offset of the function's first instruction, 0 if not known */
+	uint32_t functions_len;              /* 0: no symbol */
+	const struct lm_function *functions; /* innermost (inlined) first, the physical function last */
+};
+
+enum lm_stack_end {
+	LM_STACK_COMPLETE,  /* reached the outermost frame */
+	LM_STACK_TRUNCATED, /* deeper than LM_STACK_MAX */
+	LM_STACK_BROKEN,    /* the frame after the last could not be found */
+};
+
+#define LM_STACK_MAX 256
+
+struct lm_stack {
+	uint64_t hash; /* over build ids (or module names) and offsets: equal on every machine */
+	enum lm_stack_end end;
+	uint32_t frames_len;
+	const struct lm_frame *const *frames; /* innermost first */
+};
+
+struct lm_stacks; /* the store */
+
+int lm_stacks_new(struct lm_stacks **stacks);
+/* Frees the store and all that is in it. NULL is fine. */
+void lm_stacks_free(struct lm_stacks *stacks);
+
+/* The module with this build id (or, if that is NULL, this name); made if it is new. -ENOMEM. */
+int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *build_id, const struct lm_module **module);
+
+/* The frame at (module, offset), or NULL if it is not stored yet. Takes no reference. */
+const struct lm_frame *lm_stacks_find_frame(
+	const struct lm_stacks *stacks, const struct lm_module *module, uint64_t offset);
+
+/* Stores a frame; the functions and their texts are copied. The frame lives as long as a stack uses it
+ * (frames that no stack ever used go with lm_stacks_sweep). -ENOMEM. */
+int lm_stacks_frame(struct lm_stacks *stacks, const struct lm_frame *frame, const struct lm_frame **stored);
+
+/* The stack of these frames, with a reference for the caller. -ENOMEM, -E2BIG. */
+int lm_stacks_intern(struct lm_stacks *stacks, const struct lm_frame *const *frames, size_t frames_len,
+	enum lm_stack_end end, const struct lm_stack **stack);
+void lm_stack_ref(const struct lm_stack *stack);
+/* Gives a reference back; the last one frees the stack, its frames and modules that nothing else uses. NULL is fine. */
+void lm_stack_unref(struct lm_stacks *stacks, const struct lm_stack *stack);
+
+/* Frees frames and modules that no stack uses. */
+void lm_stacks_sweep(struct lm_stacks *stacks);
+
+#endif

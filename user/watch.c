@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* One thread, one epoll: a timer for looks, signals, the probe's events, keys. Each look that is due for it is followed
+ * by a report. */
+#include "user/watch.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "user/live.h"
+#include "user/log.h"
+#include "user/output.h"
+#include "user/render/render.h"
+#include "user/session.h"
+
+#define NS_PER_S 1000000000ull
+#define LOOK_MAX_NS NS_PER_S /* reports may be rarer than this, looks are not: arrivals between them would be missed */
+#define DEFAULT_TOP_TEXT 20
+
+enum source { SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_EVENTS, SOURCE_KEYS, SOURCES };
+
+struct watch {
+	const struct lm_config *config;
+	struct lm_session *session;
+	struct lm_output output;
+	struct lm_live live;
+	bool is_live;
+	int fds[SOURCES], epoll_fd;
+	struct lm_snapshot last; /* arena NULL: none yet */
+	uint64_t looks, looks_per_report, reports;
+	bool ending;
+	int code;
+};
+
+static lm_renderer *const renderers[] = {
+	[LM_FORMAT_TEXT] = lm_render_text,
+	[LM_FORMAT_JSON] = lm_render_json,
+	[LM_FORMAT_COLLAPSED] = lm_render_collapsed,
+};
+
+static struct lm_render_options render_options(const struct watch *watch)
+{
+	const struct lm_config *config = watch->config;
+	struct lm_render_options options = {
+		.top = config->top >= 0 ? config->top : config->format == LM_FORMAT_TEXT ? DEFAULT_TOP_TEXT : 0,
+		.members = config->members,
+		.min_level = config->min_level,
+	};
+
+	if (config->format != LM_FORMAT_TEXT)
+		return options;
+	options.color = config->color == LM_COLOR_ALWAYS ||
+			(config->color == LM_COLOR_AUTO && isatty(fileno(watch->output.stream)) && !getenv("NO_COLOR"));
+	return options;
+}
+
+static int draw_frame(struct watch *watch)
+{
+	struct lm_render_options options = render_options(watch);
+	char *text = NULL;
+	size_t len = 0;
+	FILE *memory = open_memstream(&text, &len);
+	int error;
+
+	if (!memory)
+		return -errno;
+	lm_live_size(&watch->live, &options.columns, &options.rows);
+	error = lm_render_text(memory, &watch->last, &options);
+	if (fclose(memory) && !error)
+		error = -ENOMEM;
+	if (!error)
+		lm_live_draw(&watch->live, text);
+	free(text);
+	return error;
+}
+
+static int write_report(struct watch *watch)
+{
+	struct lm_render_options options = render_options(watch);
+	int error;
+
+	if (watch->is_live)
+		error = draw_frame(watch);
+	else
+		error = renderers[watch->config->format](watch->output.stream, &watch->last, &options);
+	return error ? error : lm_output_flush(&watch->output);
+}
+
+/* Words about an output that failed; a reader that has gone is no failure. Ends the watch. */
+static void end_for_output(struct watch *watch, int error)
+{
+	watch->ending = true;
+	if (error == -EPIPE && !watch->config->output)
+		return;
+	watch->code = 2;
+	lm_error("the report could not be written to %s: %s%s",
+		watch->config->output ? watch->config->output : "standard output", strerror(-error),
+		error == -ENOSPC ? "; free some space, or name another place with -o" : "");
+}
+
+static void note_findings(struct watch *watch)
+{
+	enum lm_level fail_on = watch->config->fail_on;
+
+	for (size_t i = 0; i < watch->last.findings_len && fail_on != LM_LEVEL_NONE; i++) {
+		if (watch->last.findings[i].level >= fail_on && watch->code == 0)
+			watch->code = 1;
+	}
+}
+
+static void report(struct watch *watch, bool final)
+{
+	struct lm_snapshot snapshot;
+	int error = lm_session_report(watch->session, final, &snapshot);
+
+	if (error) {
+		lm_error("a report could not be made: %s", strerror(-error));
+		watch->code = 2;
+		watch->ending = true;
+		return;
+	}
+	lm_snapshot_free(&watch->last);
+	watch->last = snapshot;
+	watch->reports++;
+	note_findings(watch);
+	error = write_report(watch);
+	if (error)
+		end_for_output(watch, error);
+}
+
+static bool is_last_report(const struct watch *watch)
+{
+	return watch->config->count && watch->reports + 1 >= watch->config->count;
+}
+
+/* One look, and the report that is due after it. */
+static void look(struct watch *watch)
+{
+	bool all_ended = lm_session_all_ended(watch->session);
+
+	/* a look that fails says so itself, is counted, and is repeated */
+	lm_session_look(watch->session);
+	if (watch->looks++ % watch->looks_per_report && !all_ended)
+		return;
+	watch->ending = is_last_report(watch);
+	if (all_ended && !watch->ending) {
+		lm_warning("all watched processes have ended");
+		watch->ending = true;
+	}
+	/* the last report of a live view is written after it, see finish */
+	if (!watch->is_live || !watch->ending)
+		report(watch, watch->ending);
+}
+
+static void take_signal(struct watch *watch)
+{
+	struct signalfd_siginfo info;
+
+	if (read(watch->fds[SOURCE_SIGNAL], &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo != SIGWINCH) {
+		watch->ending = true;
+		if (!watch->is_live)
+			report(watch, true);
+	} else if (watch->is_live && watch->last.arena) {
+		write_report(watch);
+	}
+}
+
+static void take_event(struct watch *watch, enum source source)
+{
+	uint64_t expirations;
+
+	switch (source) {
+	case SOURCE_TIMER:
+		/* looks that were missed meanwhile are not made up for */
+		if (read(watch->fds[SOURCE_TIMER], &expirations, sizeof(expirations)) == sizeof(expirations))
+			look(watch);
+		break;
+	case SOURCE_SIGNAL:
+		take_signal(watch);
+		break;
+	case SOURCE_EVENTS:
+		lm_session_drain(watch->session);
+		break;
+	default:
+		if (lm_live_quit_pressed())
+			watch->ending = true;
+	}
+}
+
+static int open_timer(const struct watch *watch)
+{
+	uint64_t period_ns = watch->config->interval_ns / watch->looks_per_report;
+	struct itimerspec spec = {
+		.it_interval = {.tv_sec = period_ns / NS_PER_S, .tv_nsec = period_ns % NS_PER_S},
+	};
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	spec.it_value = spec.it_interval;
+	if (fd >= 0 && timerfd_settime(fd, 0, &spec, NULL)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int add_sources(struct watch *watch, const sigset_t *signals)
+{
+	watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	watch->fds[SOURCE_TIMER] = open_timer(watch);
+	watch->fds[SOURCE_SIGNAL] = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	watch->fds[SOURCE_EVENTS] = lm_session_fd(watch->session);
+	watch->fds[SOURCE_KEYS] = watch->is_live && watch->live.keys ? STDIN_FILENO : -1;
+	for (int source = 0; source < SOURCES; source++) {
+		struct epoll_event event = {.events = EPOLLIN, .data.u32 = source};
+
+		if (watch->fds[source] < 0 && source == SOURCE_KEYS)
+			continue;
+		if (epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, watch->fds[source], &event))
+			return -errno;
+	}
+	return 0;
+}
+
+static void close_sources(struct watch *watch)
+{
+	close(watch->fds[SOURCE_TIMER]);
+	close(watch->fds[SOURCE_SIGNAL]);
+	close(watch->epoll_fd);
+}
+
+static void run_loop(struct watch *watch, const sigset_t *signals)
+{
+	int error = add_sources(watch, signals);
+
+	if (error) {
+		lm_error("the event loop could not be set up: %s", strerror(-error));
+		watch->code = 2;
+		watch->ending = true;
+	}
+	if (!watch->ending)
+		look(watch);
+	while (!watch->ending) {
+		struct epoll_event event;
+		int ready = epoll_wait(watch->epoll_fd, &event, 1, -1);
+
+		if (ready == 1)
+			take_event(watch, event.data.u32);
+		else if (ready < 0 && errno != EINTR)
+			watch->ending = true;
+	}
+	close_sources(watch);
+}
+
+/* The signals that end a watch or resize its window arrive in the loop; blocked before the resolver is started, so
+ * that Ctrl-C at the terminal does not end the resolver before the last report. */
+static void block_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGHUP);
+	sigaddset(signals, SIGWINCH);
+	sigprocmask(SIG_BLOCK, signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void finish(struct watch *watch)
+{
+	int error;
+
+	if (watch->is_live) {
+		lm_live_leave(&watch->live);
+		watch->is_live = false;
+		if (watch->code != 2)
+			report(watch, true);
+	}
+	if (watch->code == 2) {
+		lm_output_abandon(&watch->output);
+		return;
+	}
+	error = lm_output_finish(&watch->output);
+	if (error)
+		end_for_output(watch, error);
+}
+
+int lm_watch_run(const struct lm_config *config)
+{
+	struct watch watch = {.config = config};
+	uint64_t look_ns = config->interval_ns < LOOK_MAX_NS ? config->interval_ns : LOOK_MAX_NS;
+	sigset_t signals;
+	int error;
+
+	block_signals(&signals);
+	watch.looks_per_report = config->interval_ns / look_ns;
+	error = lm_output_open(config->output, &watch.output);
+	if (error) {
+		end_for_output(&watch, error);
+		return watch.code;
+	}
+	watch.code = lm_session_open(config, &watch.session);
+	if (watch.code) {
+		lm_output_abandon(&watch.output);
+		return watch.code;
+	}
+	watch.is_live = config->mode == LM_MODE_LIVE && config->format == LM_FORMAT_TEXT && !config->output &&
+			isatty(STDOUT_FILENO);
+	if (watch.is_live)
+		lm_live_enter(&watch.live, watch.output.stream);
+	run_loop(&watch, &signals);
+	finish(&watch);
+	lm_session_close(watch.session);
+	lm_snapshot_free(&watch.last);
+	return watch.code;
+}
