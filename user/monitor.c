@@ -340,8 +340,9 @@ static void take_exec(struct lm_monitor *monitor, const struct lm_life_record *r
 
 	if (!process || record->exec_id <= process->exec_id)
 		return;
-	note(monitor, "process %u (%s) became another program: %.*s", record->tgid, process->comm, LM_COMM_LEN,
-		record->comm);
+	if (monitor->watched)
+		note(monitor, "process %u (%s) became another program: %.*s", record->tgid, process->comm, LM_COMM_LEN,
+			record->comm);
 	became_another_program(monitor, process, record->exec_id);
 }
 

@@ -296,7 +296,8 @@ static void learn_facts(struct lm_session *session, struct lm_process *process)
 	lm_proc_container(PROC_ROOT, pid, &process->facts.container_id);
 	if (process->target)
 		return;
-	error = lm_target_open(session->resolver, pid, (struct lm_target **)&process->target);
+	error = lm_target_open(
+		session->resolver, pid, process->key.start_ns, (struct lm_target **)&process->target);
 	if (error) {
 		process->facts.unresolved = why_no_target(error);
 		session->skipped_processes += error != -ESRCH;

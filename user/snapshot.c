@@ -145,7 +145,7 @@ void *lm_arena_alloc(struct lm_arena *arena, size_t size)
 
 	if (size > PTRDIFF_MAX - sizeof(*chunk) - step)
 		return NULL;
-	size = size ? (size + step - 1) / step * step : step;
+	size = (size + step - 1) / step * step;
 	if (!chunk || chunk->size - chunk->used < size)
 		chunk = add_chunk(arena, size);
 	if (!chunk)

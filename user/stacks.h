@@ -58,25 +58,22 @@ int lm_stacks_new(struct lm_stacks **stacks);
 /* Frees the store and all that is in it. NULL is fine. */
 void lm_stacks_free(struct lm_stacks *stacks);
 
-/* The module with this build id (or, if that is NULL, this name); made if it is new. -ENOMEM. */
+/* The module with this build id (or, if that is NULL, this name); made if it is new. It lives as long as the store.
+ * -ENOMEM. */
 int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *build_id, const struct lm_module **module);
 
 /* The frame at (module, offset), or NULL if it is not stored yet. Takes no reference. */
 const struct lm_frame *lm_stacks_find_frame(
 	const struct lm_stacks *stacks, const struct lm_module *module, uint64_t offset);
 
-/* Stores a frame; the functions and their texts are copied. The frame lives as long as a stack uses it
- * (frames that no stack ever used go with lm_stacks_sweep). -ENOMEM. */
+/* Stores a frame; the functions and their texts are copied. The frame lives as long as a stack uses it. -ENOMEM. */
 int lm_stacks_frame(struct lm_stacks *stacks, const struct lm_frame *frame, const struct lm_frame **stored);
 
 /* The stack of these frames, with a reference for the caller. -ENOMEM, -E2BIG. */
 int lm_stacks_intern(struct lm_stacks *stacks, const struct lm_frame *const *frames, size_t frames_len,
 	enum lm_stack_end end, const struct lm_stack **stack);
 void lm_stack_ref(const struct lm_stack *stack);
-/* Gives a reference back; the last one frees the stack, its frames and modules that nothing else uses. NULL is fine. */
+/* Gives a reference back; the last one frees the stack and the frames that no other uses. NULL is fine. */
 void lm_stack_unref(struct lm_stacks *stacks, const struct lm_stack *stack);
-
-/* Frees frames and modules that no stack uses. */
-void lm_stacks_sweep(struct lm_stacks *stacks);
 
 #endif

@@ -25,8 +25,9 @@ struct lm_target;   /* one address space: a process between two execs */
 struct lm_resolver_config {
 	struct lm_stacks *stacks;    /* where results are stored; outlives the resolver */
 	const char *proc_root;       /* normally "/proc" */
-	uint64_t target_deadline_ns; /* the longest silence of the worker before it is killed; default 2 s */
-	bool debuginfo;              /* look for separate debug files under /usr/lib/debug; default true */
+	const char *executable;      /* what to start as the worker; NULL = this program */
+	uint64_t target_deadline_ns; /* the longest silence of the worker before it is killed; 0 = 2 s */
+	bool debuginfo;              /* look for separate debug files under /usr/lib/debug */
 };
 
 struct lm_resolver_counters {
@@ -43,7 +44,7 @@ void lm_resolver_free(struct lm_resolver *resolver);
 
 /* Opens the address space of a process: its memory and its maps. The caller says who the process is by
  * (pid, start_ns); a process that is gone or another by now is -ESRCH. */
-int lm_target_open(struct lm_resolver *resolver, pid_t pid, struct lm_target **target);
+int lm_target_open(struct lm_resolver *resolver, pid_t pid, uint64_t start_ns, struct lm_target **target);
 /* NULL is fine. */
 void lm_target_close(struct lm_resolver *resolver, struct lm_target *target);
 

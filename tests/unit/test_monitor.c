@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The monitor without a kernel: records and a clock in, reports out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "user/monitor.h"
+#include "user/report.h"
+
+#define S 1000000000ull
+#define PID 100
+#define PROCESS_START (1000 * S)
+#define NR_READ 0
+
+struct fixture {
+	struct lm_stacks *stacks;
+	struct lm_monitor *monitor;
+	const struct lm_module *module;
+	uint64_t now_ns;
+	int gone;
+};
+
+static void count_gone(struct lm_process *process, void *context)
+{
+	(void)process;
+	((struct fixture *)context)->gone++;
+}
+
+static int set_up(void **state)
+{
+	const struct lm_monitor_config config = {
+		.min_blocked_ns = S,
+		.horizon_ns = 1800 * S,
+		.members = 5,
+	};
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	assert_int_equal(lm_stacks_new(&fixture->stacks), 0);
+	assert_int_equal(lm_monitor_new(&config, fixture->stacks, &fixture->monitor), 0);
+	assert_int_equal(lm_stacks_module(fixture->stacks, "program", "abcd", &fixture->module), 0);
+	lm_monitor_on_gone(fixture->monitor, count_gone, fixture);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	lm_monitor_free(fixture->monitor);
+	lm_stacks_free(fixture->stacks);
+	free(fixture);
+	return 0;
+}
+
+/* A thread of PID that is blocked in read(2) since then, having switched that often. */
+static struct lm_thread_record blocked(uint32_t tid, uint64_t since_ns, uint64_t switches)
+{
+	return (struct lm_thread_record){
+		.head = {.type = LM_RECORD_THREAD, .size = sizeof(struct lm_thread_record), .tid = tid,
+			.start_ns = PROCESS_START + tid},
+		.tgid = PID,
+		.tgid_start_ns = PROCESS_START + PID,
+		.exec_id = 1,
+		.flags = LM_THREAD_REGS | LM_THREAD_EXACT,
+		.state = LM_STATE_INTERRUPTIBLE,
+		.switches = switches,
+		.wait_since_ns = since_ns,
+		.regs = {.nr = NR_READ, .ip = 0x1000, .sp = 0x2000},
+		.comm = "program",
+	};
+}
+
+static void begin(struct fixture *fixture, uint64_t now_ns)
+{
+	fixture->now_ns = now_ns;
+	lm_monitor_begin_look(fixture->monitor, now_ns);
+}
+
+static void feed(struct fixture *fixture, struct lm_thread_record record)
+{
+	record.now_ns = fixture->now_ns;
+	lm_monitor_record(fixture->monitor, &record.head);
+}
+
+static void feed_same(struct fixture *fixture, uint32_t tid)
+{
+	const struct lm_record record = {
+		.type = LM_RECORD_SAME, .size = sizeof(record), .tid = tid, .start_ns = PROCESS_START + tid};
+
+	lm_monitor_record(fixture->monitor, &record);
+}
+
+static void feed_life(struct fixture *fixture, uint16_t type, uint32_t tid, uint64_t exec_id)
+{
+	const struct lm_life_record record = {
+		.head = {.type = type, .size = sizeof(record), .tid = tid, .start_ns = PROCESS_START + tid},
+		.tgid = PID,
+		.tgid_start_ns = PROCESS_START + PID,
+		.exec_id = exec_id,
+		.now_ns = fixture->now_ns,
+		.comm = "other",
+	};
+
+	lm_monitor_record(fixture->monitor, &record.head);
+}
+
+/* A stack of one frame, at that offset. */
+static const struct lm_stack *stack_at(struct fixture *fixture, uint64_t offset)
+{
+	char name[32];
+	const struct lm_function function = {.name = name};
+	const struct lm_frame frame = {
+		.module = fixture->module, .offset = offset, .functions_len = 1, .functions = &function};
+	const struct lm_frame *stored;
+	const struct lm_stack *stack;
+
+	snprintf(name, sizeof(name), "work_%llu", (unsigned long long)offset);
+	assert_int_equal(lm_stacks_frame(fixture->stacks, &frame, &stored), 0);
+	assert_int_equal(lm_stacks_intern(fixture->stacks, &stored, 1, LM_STACK_COMPLETE, &stack), 0);
+	return stack;
+}
+
+/* Gives every thread that wants one the stack at this offset; returns how many wanted one. */
+static size_t unwind(struct fixture *fixture, uint64_t offset)
+{
+	struct lm_process *process = NULL;
+	struct lm_thread *wanted[16];
+	size_t total = 0;
+
+	while ((process = lm_monitor_next_process(fixture->monitor, process))) {
+		size_t len = lm_monitor_wanted(fixture->monitor, process, wanted, 16);
+
+		for (size_t i = 0; i < len; i++)
+			lm_monitor_set_stack(wanted[i], stack_at(fixture, offset), NULL);
+		total += len;
+	}
+	return total;
+}
+
+static struct lm_snapshot report(struct fixture *fixture)
+{
+	struct lm_snapshot snapshot = {0};
+
+	assert_int_equal(lm_monitor_settle(fixture->monitor), 0);
+	assert_int_equal(lm_monitor_judge(fixture->monitor, true), 0);
+	assert_int_equal(lm_report_build(fixture->monitor, fixture->now_ns, 0, &snapshot), 0);
+	return snapshot;
+}
+
+/* Two looks with an unwinding between them, as a session does it. */
+static void look_at(struct fixture *fixture, uint64_t now_ns, const struct lm_thread_record *records, size_t len)
+{
+	begin(fixture, now_ns);
+	for (size_t i = 0; i < len; i++)
+		feed(fixture, records[i]);
+	lm_monitor_end_look(fixture->monitor, true);
+	unwind(fixture, 8);
+	begin(fixture, now_ns);
+	for (size_t i = 0; i < len; i++)
+		feed_same(fixture, records[i].head.tid);
+	lm_monitor_end_look(fixture->monitor, true);
+}
+
+static void threads_blocked_long_enough_in_one_place_are_one_site(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct lm_thread_record records[] = {
+		blocked(100, 1990 * S, 5), blocked(101, 1995 * S, 6), blocked(102, 1999.5 * S, 7)};
+	struct lm_snapshot snapshot;
+
+	look_at(fixture, 2000 * S, records, 3);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.sites_len, 1);
+	assert_int_equal(snapshot.sites[0].count, 2); /* the third has waited for half a second */
+	assert_int_equal(snapshot.sites[0].arrived, 0);
+	assert_int_equal(snapshot.sites[0].oldest_blocked_since_ns, 1990 * S);
+	assert_int_equal(snapshot.sites[0].newest_blocked_since_ns, 1995 * S);
+	assert_string_equal(snapshot.sites[0].stack[0].function, "work_8");
+	assert_int_equal(snapshot.totals.threads, 3);
+	assert_int_equal(snapshot.totals.blocked_threads, 2);
+	assert_int_equal(snapshot.sites[0].members_len, 2);
+	assert_int_equal(snapshot.sites[0].members[0].id, 100);
+	lm_snapshot_free(&snapshot);
+}
+
+static void a_stack_whose_thread_ran_meanwhile_does_not_count(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lm_snapshot snapshot;
+
+	begin(fixture, 2000 * S);
+	feed(fixture, blocked(100, 1990 * S, 5));
+	lm_monitor_end_look(fixture->monitor, true);
+	assert_int_equal(unwind(fixture, 8), 1);
+	begin(fixture, 2000 * S);
+	feed(fixture, blocked(100, 1990 * S, 6));
+	lm_monitor_end_look(fixture->monitor, true);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.sites_len, 0);
+	assert_int_equal(snapshot.losses.torn_reads, 1);
+	lm_snapshot_free(&snapshot);
+	/* it is looked at again */
+	assert_int_equal(unwind(fixture, 8), 1);
+}
+
+static void an_unconfirmed_stack_waits_for_the_next_look(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lm_snapshot snapshot;
+
+	begin(fixture, 2000 * S);
+	feed(fixture, blocked(100, 1990 * S, 5));
+	lm_monitor_end_look(fixture->monitor, true);
+	unwind(fixture, 8);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.sites_len, 0);
+	lm_snapshot_free(&snapshot);
+	begin(fixture, 2001 * S);
+	feed_same(fixture, 100);
+	lm_monitor_end_look(fixture->monitor, true);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.sites_len, 1);
+	lm_snapshot_free(&snapshot);
+}
+
+static void arrivals_departures_and_growth_are_counted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lm_thread_record records[12];
+	struct lm_snapshot snapshot;
+
+	for (int i = 0; i < 2; i++)
+		records[i] = blocked(100 + i, 1990 * S, 5);
+	look_at(fixture, 2000 * S, records, 2);
+	for (int i = 2; i < 12; i++)
+		records[i] = blocked(100 + i, (2020 + i) * S, 5);
+	look_at(fixture, 2060 * S, records, 12);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.sites_len, 1);
+	assert_int_equal(snapshot.sites[0].count, 12);
+	assert_int_equal(snapshot.sites[0].arrived, 10);
+	assert_int_equal(snapshot.sites[0].departed, 0);
+	assert_float_equal(snapshot.sites[0].rate_per_h, 600, 1);
+	lm_snapshot_free(&snapshot);
+	/* three go, one of them is seen going by an event */
+	begin(fixture, 2061 * S);
+	feed_life(fixture, LM_RECORD_EXIT, 111, 1);
+	for (int i = 0; i < 9; i++)
+		feed_same(fixture, 100 + i);
+	lm_monitor_end_look(fixture->monitor, true);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.sites[0].count, 9);
+	assert_int_equal(snapshot.sites[0].departed, 3);
+	lm_snapshot_free(&snapshot);
+}
+
+static void a_look_that_was_cut_short_ends_nobody(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct lm_thread_record records[] = {blocked(100, 1990 * S, 5), blocked(101, 1990 * S, 5)};
+	struct lm_snapshot snapshot;
+
+	look_at(fixture, 2000 * S, records, 2);
+	begin(fixture, 2001 * S);
+	feed_same(fixture, 100);
+	lm_monitor_end_look(fixture->monitor, false);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.sites[0].count, 2);
+	lm_snapshot_free(&snapshot);
+}
+
+static void an_exec_drops_stacks_and_facts_but_keeps_the_process(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct lm_thread_record records[] = {blocked(100, 1990 * S, 5)};
+	struct lm_snapshot snapshot;
+
+	look_at(fixture, 2000 * S, records, 1);
+	begin(fixture, 2001 * S);
+	feed_life(fixture, LM_RECORD_EXEC, 100, 2);
+	assert_int_equal(fixture->gone, 1);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.processes_len, 1);
+	assert_int_equal(snapshot.sites_len, 0);
+	assert_int_equal(snapshot.notes_len, 1);
+	assert_non_null(strstr(snapshot.notes[0], "became another program: other"));
+	lm_snapshot_free(&snapshot);
+}
+
+static void a_tid_that_is_used_again_is_another_thread(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lm_thread_record records[] = {blocked(100, 1990 * S, 5), blocked(101, 1990 * S, 5)};
+	struct lm_snapshot snapshot;
+
+	look_at(fixture, 2000 * S, records, 2);
+	records[1].head.start_ns += 5 * S;
+	begin(fixture, 2010 * S);
+	feed_same(fixture, 100);
+	feed(fixture, records[1]);
+	lm_monitor_end_look(fixture->monitor, true);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.totals.threads, 2);
+	assert_int_equal(snapshot.sites[0].count, 1);
+	assert_int_equal(snapshot.sites[0].departed, 1);
+	lm_snapshot_free(&snapshot);
+}
+
+static void only_the_processes_that_were_named_are_watched(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lm_snapshot snapshot;
+
+	/* the PID is right, the start time is that of an earlier process */
+	assert_int_equal(lm_monitor_watch_only(fixture->monitor, PID, PROCESS_START - 60 * S), 0);
+	begin(fixture, 2000 * S);
+	feed(fixture, blocked(100, 1990 * S, 5));
+	lm_monitor_end_look(fixture->monitor, true);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.processes_len, 0);
+	lm_snapshot_free(&snapshot);
+}
+
+static void a_process_whose_stacks_cannot_be_had_is_still_reported(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lm_snapshot snapshot;
+
+	begin(fixture, 2000 * S);
+	feed(fixture, blocked(100, 1990 * S, 5));
+	lm_monitor_end_look(fixture->monitor, true);
+	lm_monitor_next_process(fixture->monitor, NULL)->facts.unresolved = "the resolver failed on it";
+	assert_int_equal(unwind(fixture, 8), 0);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.sites_len, 1);
+	assert_int_equal(snapshot.sites[0].stack_len, 0);
+	assert_string_equal(snapshot.sites[0].stack_why, "the resolver failed on it");
+	assert_string_equal(snapshot.processes[0].unavailable[0].what, "stacks");
+	lm_snapshot_free(&snapshot);
+}
+
+static void records_of_one_look_may_come_in_any_order(void **state)
+{
+	uint64_t sites[2];
+	int64_t counts[2];
+
+	for (int reversed = 0; reversed < 2; reversed++) {
+		struct fixture *fixture;
+		struct lm_thread_record records[5];
+		struct lm_snapshot snapshot;
+		void *inner;
+
+		set_up(&inner);
+		fixture = inner;
+		for (int i = 0; i < 5; i++)
+			records[reversed ? 4 - i : i] = blocked(100 + i, (1900 + i) * S, 5);
+		look_at(fixture, 2000 * S, records, 5);
+		snapshot = report(fixture);
+		assert_int_equal(snapshot.sites_len, 1);
+		sites[reversed] = snapshot.sites[0].site;
+		counts[reversed] = snapshot.sites[0].count;
+		assert_int_equal(snapshot.sites[0].members[0].id, 100);
+		lm_snapshot_free(&snapshot);
+		tear_down(&inner);
+	}
+	(void)state;
+	assert_int_equal(sites[0], sites[1]);
+	assert_int_equal(counts[0], counts[1]);
+}
+
+static void a_leak_is_a_finding_with_its_sentence(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lm_thread_record records[16];
+	struct lm_snapshot snapshot;
+
+	records[0] = blocked(100, 1990 * S, 5000);
+	for (int i = 1; i < 16; i++) {
+		records[i] = blocked(200 + i, (1100 + 50 * i) * S, 2);
+		records[i].head.start_ns = (1100 + 50 * i) * S - 12000000;
+	}
+	begin(fixture, 2000 * S);
+	for (int i = 0; i < 16; i++)
+		feed(fixture, records[i]);
+	lm_monitor_end_look(fixture->monitor, true);
+	unwind(fixture, 8);
+	begin(fixture, 2000 * S);
+	for (int i = 0; i < 16; i++)
+		feed(fixture, records[i]); /* whole again, but not changed: that confirms too */
+	lm_monitor_end_look(fixture->monitor, true);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.findings_len, 1);
+	assert_int_equal(snapshot.findings[0].level, LM_LEVEL_SUSPECT);
+	assert_int_equal(snapshot.totals.findings[LM_LEVEL_SUSPECT], 1);
+	assert_true(snapshot.findings[0].evidence.retrospective);
+	assert_int_equal(snapshot.findings[0].site, snapshot.sites[0].site);
+	assert_non_null(strstr(snapshot.findings[0].summary, "threads of program (PID 100)"));
+	assert_non_null(strstr(snapshot.findings[0].summary, "work_8"));
+	lm_snapshot_free(&snapshot);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			threads_blocked_long_enough_in_one_place_are_one_site, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_stack_whose_thread_ran_meanwhile_does_not_count, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_unconfirmed_stack_waits_for_the_next_look, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(arrivals_departures_and_growth_are_counted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_look_that_was_cut_short_ends_nobody, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_exec_drops_stacks_and_facts_but_keeps_the_process, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_tid_that_is_used_again_is_another_thread, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(only_the_processes_that_were_named_are_watched, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_process_whose_stacks_cannot_be_had_is_still_reported, set_up, tear_down),
+		cmocka_unit_test(records_of_one_look_may_come_in_any_order),
+		cmocka_unit_test_setup_teardown(a_leak_is_a_finding_with_its_sentence, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

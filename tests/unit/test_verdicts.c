@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The survivor-cohort test on arrivals written by hand. Times in seconds at the default horizon. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "user/verdicts.h"
+
+#define S 1000000000ull
+#define HORIZON (1800 * S)
+#define MEMBERS_MAX 1000
+
+struct scene {
+	struct lm_verdict_input input;
+	struct lm_verdict_member members[MEMBERS_MAX];
+	uint64_t departures[LM_VERDICT_AGES];
+};
+
+static struct scene *new_scene(uint64_t process_start_s, uint64_t watch_start_s, uint64_t now_s)
+{
+	struct scene *scene = calloc(1, sizeof(*scene));
+
+	assert_non_null(scene);
+	scene->input = (struct lm_verdict_input){
+		.now_ns = now_s * S,
+		.watch_start_ns = watch_start_s * S,
+		.process_start_ns = process_start_s * S,
+		.horizon_ns = HORIZON,
+		.members = scene->members,
+		.departures = scene->departures,
+	};
+	return scene;
+}
+
+/* A thread that was born, blocked here at since_s, and has hardly run. */
+static void add(struct scene *scene, double born_s, double since_s)
+{
+	assert_in_range(scene->input.members_len, 0, MEMBERS_MAX - 1);
+	scene->members[scene->input.members_len++] = (struct lm_verdict_member){
+		.born_ns = born_s * S,
+		.since_ns = since_s * S,
+		.cpu_ns = 1000000,
+		.switches = 3,
+	};
+}
+
+static struct lm_verdict judge_and_free(struct scene *scene)
+{
+	struct lm_verdict verdict;
+
+	assert_int_equal(lm_verdict_leak(&scene->input, &verdict), 0);
+	free(scene);
+	return verdict;
+}
+
+static void a_steady_leak_that_was_watched_is_suspect(void **state)
+{
+	struct scene *scene = new_scene(10000, 20000, 20600);
+	struct lm_verdict verdict;
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		add(scene, 10000, 20000 + 30 * i); /* old workers: births say nothing */
+	verdict = judge_and_free(scene);
+	assert_int_equal(verdict.level, LM_LEVEL_SUSPECT);
+	assert_false(verdict.evidence.retrospective);
+	assert_int_equal(verdict.evidence.survivors, 19); /* one is younger than a minute */
+	assert_int_equal(verdict.evidence.cohorts_filled, 5);
+	assert_int_equal(verdict.since_ns, 20000 * S);
+}
+
+static void a_steady_leak_before_we_came_is_suspect_after_one_look(void **state)
+{
+	struct scene *scene = new_scene(10000, 20000, 20000);
+	struct lm_verdict verdict;
+
+	(void)state;
+	for (int i = 0; i < 280; i++)
+		add(scene, 10000 + 35 * i, 10000.012 + 35 * i);
+	verdict = judge_and_free(scene);
+	assert_int_equal(verdict.level, LM_LEVEL_SUSPECT);
+	assert_true(verdict.evidence.retrospective);
+}
+
+static void a_pool_started_at_once_is_none(void **state)
+{
+	struct scene *scene = new_scene(10000, 20000, 20600);
+
+	(void)state;
+	for (int i = 0; i < 500; i++)
+		add(scene, 10000.001 + i * 1e-4, 10000.002 + i * 1e-4);
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_NONE);
+}
+
+static void workers_that_ran_at_all_times_before_we_came_are_none(void **state)
+{
+	struct scene *scene = new_scene(10000, 20000, 20000);
+
+	(void)state;
+	/* born with the process, each last ran at another time: a LIFO pool after a burst */
+	for (int i = 0; i < 100; i++)
+		add(scene, 10001, 10100 + 90 * i);
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_NONE);
+}
+
+static void growth_in_one_burst_is_none(void **state)
+{
+	struct scene *scene = new_scene(10000, 10000, 20000);
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		add(scene, 15000 + i * 0.1, 15000 + i * 0.1);
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_NONE);
+}
+
+static void a_pool_that_stopped_growing_is_none(void **state)
+{
+	struct scene *scene = new_scene(10000, 10000, 21600);
+
+	(void)state;
+	/* arrivals fill the first two thirds only: none of the last two of five cohorts */
+	for (int i = 0; i < 100; i++)
+		add(scene, 10100 + i * 60.0, 10100 + i * 60.0);
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_NONE);
+}
+
+static void survivors_among_many_who_leave_are_none(void **state)
+{
+	struct scene *scene = new_scene(10000, 20000, 20600);
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		add(scene, 10000, 20000 + 30 * i);
+	for (int i = 0; i < 4; i++)
+		scene->departures[i] = 10; /* 10 of 29 left at the age of ten minutes or more */
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_NONE);
+}
+
+static void waits_that_usually_last_as_long_are_none(void **state)
+{
+	struct scene *scene = new_scene(10000, 20000, 20600);
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		add(scene, 10000, 20000 + 30 * i);
+	scene->input.completed_p99_ns = 300 * S; /* the age floor becomes 20 min, which nobody has reached */
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_NONE);
+}
+
+static void seven_survivors_are_too_few(void **state)
+{
+	struct scene *scene = new_scene(10000, 20000, 20600);
+
+	(void)state;
+	for (int i = 0; i < 7; i++)
+		add(scene, 10000, 20001 + 75 * i);
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_NONE);
+}
+
+static void a_window_under_three_minutes_is_too_short(void **state)
+{
+	struct scene *scene = new_scene(10000, 20000, 20200);
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		add(scene, 10000, 20000 + i);
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_NONE);
+}
+
+/* Random arrivals and departures: the verdict does not change when the horizon and all times are scaled together. */
+static void scaling_the_horizon_and_all_times_gives_the_same_verdict(void **state)
+{
+	unsigned seed = getenv("SEED") ? strtoul(getenv("SEED"), NULL, 10) : 20261123;
+	int levels[LM_LEVELS] = {0};
+
+	(void)state;
+	srandom(seed);
+	for (int round = 0; round < 300; round++) {
+		struct scene *scene = new_scene(10000, 20000, 20200 + random() % 2000);
+		struct scene *scaled = new_scene(0, 0, 0);
+		struct lm_verdict verdict, scaled_verdict;
+		uint64_t divisor = 2 << random() % 6;
+		int spacing = 1 + random() % 60;
+
+		for (int i = 0; i < 40; i++) {
+			double since_s = 19500 + i * spacing + random() % (1 + spacing);
+
+			if (since_s < scene->input.now_ns / S)
+				add(scene, 10000 + random() % 9000, since_s);
+		}
+		scene->departures[0] = random() % 4;
+		*scaled = *scene;
+		scaled->input.members = scaled->members;
+		scaled->input.departures = scaled->departures;
+		scaled->input.now_ns /= divisor;
+		scaled->input.watch_start_ns /= divisor;
+		scaled->input.process_start_ns /= divisor;
+		scaled->input.horizon_ns /= divisor;
+		for (size_t i = 0; i < scaled->input.members_len; i++) {
+			scaled->members[i].since_ns /= divisor;
+			scaled->members[i].born_ns /= divisor;
+		}
+		verdict = judge_and_free(scene);
+		scaled_verdict = judge_and_free(scaled);
+		if (verdict.level != scaled_verdict.level)
+			print_error("seed %u, round %d, divisor %d\n", seed, round, (int)divisor);
+		assert_int_equal(verdict.level, scaled_verdict.level);
+		levels[verdict.level]++;
+	}
+	/* both outcomes came up, or the comparison says little */
+	assert_true(levels[LM_LEVEL_NONE] > 10 && levels[LM_LEVEL_SUSPECT] > 10);
+}
+
+static void the_99th_percentile_comes_from_the_histogram(void **state)
+{
+	uint64_t completed[LM_VERDICT_HISTOGRAM] = {0};
+
+	(void)state;
+	completed[20] = 200;
+	completed[30] = 1;
+	assert_int_equal(lm_verdict_completed_p99(completed, 201, 1ull << 30), 1ull << 21);
+	completed[30] = 10;
+	assert_int_equal(lm_verdict_completed_p99(completed, 210, 1ull << 30), 1ull << 30);
+	/* few completed stays: the longest */
+	assert_int_equal(lm_verdict_completed_p99(completed, 19, 77), 77);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_steady_leak_that_was_watched_is_suspect),
+		cmocka_unit_test(a_steady_leak_before_we_came_is_suspect_after_one_look),
+		cmocka_unit_test(a_pool_started_at_once_is_none),
+		cmocka_unit_test(workers_that_ran_at_all_times_before_we_came_are_none),
+		cmocka_unit_test(growth_in_one_burst_is_none),
+		cmocka_unit_test(a_pool_that_stopped_growing_is_none),
+		cmocka_unit_test(survivors_among_many_who_leave_are_none),
+		cmocka_unit_test(waits_that_usually_last_as_long_are_none),
+		cmocka_unit_test(seven_survivors_are_too_few),
+		cmocka_unit_test(a_window_under_three_minutes_is_too_short),
+		cmocka_unit_test(scaling_the_horizon_and_all_times_gives_the_same_verdict),
+		cmocka_unit_test(the_99th_percentile_comes_from_the_histogram),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

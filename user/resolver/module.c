@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* ELF and DWARF handles of elfutils. What the files hold is not trusted: a file that makes the libraries fail fails
+ * alone, and one that crashes them costs this process, which is started again. */
+#include "user/resolver/module.h"
+
+#include <dwarf.h>
+#include <elfutils/libdwelf.h>
+#include <errno.h>
+#include <gelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define UNITS_MAX 2000000 /* ranges: Chromium has about 400,000 */
+
+static int read_segments(struct lm_elf *elf, uint64_t file_size)
+{
+	size_t count;
+
+	if (elf_getphdrnum(elf->elf, &count))
+		return -ENOEXEC;
+	for (size_t i = 0; i < count && elf->segments_len < LM_MODULE_SEGMENTS; i++) {
+		GElf_Phdr phdr;
+
+		if (!gelf_getphdr(elf->elf, i, &phdr) || phdr.p_type != PT_LOAD || !(phdr.p_flags & PF_X))
+			continue;
+		/* a file that was cut short: what is beyond its end must not be touched */
+		if (phdr.p_offset > file_size || phdr.p_filesz > file_size - phdr.p_offset)
+			return -ENOEXEC;
+		elf->segments[elf->segments_len++] = (struct lm_segment){
+			.vaddr = phdr.p_vaddr, .file_offset = phdr.p_offset, .size = phdr.p_filesz};
+	}
+	return elf->segments_len ? 0 : -ENOEXEC;
+}
+
+/* All sections lie within the file: elfutils maps it, and beyond its end there is SIGBUS. */
+static bool sections_fit(Elf *elf, uint64_t file_size)
+{
+	Elf_Scn *section = NULL;
+
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr shdr;
+
+		if (!gelf_getshdr(section, &shdr))
+			return false;
+		if (shdr.sh_type == SHT_NOBITS)
+			continue;
+		if (shdr.sh_offset > file_size || shdr.sh_size > file_size - shdr.sh_offset)
+			return false;
+	}
+	return true;
+}
+
+static bool is_our_kind(Elf *elf)
+{
+	GElf_Ehdr ehdr;
+
+	return elf_kind(elf) == ELF_K_ELF && gelf_getehdr(elf, &ehdr) && gelf_getclass(elf) == ELFCLASS64 &&
+	       ehdr.e_machine == EM_X86_64;
+}
+
+int lm_elf_open(int fd, struct lm_elf **out)
+{
+	struct lm_elf *elf = calloc(1, sizeof(*elf));
+	struct stat st;
+	int error = -ENOMEM;
+
+	if (!elf)
+		goto close_fd;
+	elf->fd = fd;
+	elf->debug_fd = -1;
+	if (fstat(fd, &st)) {
+		error = -errno;
+		goto free_elf;
+	}
+	error = -ENOEXEC;
+	elf->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	if (!elf->elf || !is_our_kind(elf->elf) || !sections_fit(elf->elf, st.st_size) ||
+		read_segments(elf, st.st_size))
+		goto free_elf;
+	*out = elf;
+	return 0;
+
+free_elf:
+	lm_elf_free(elf);
+	return error;
+close_fd:
+	close(fd);
+	return error;
+}
+
+void lm_elf_trim(struct lm_elf *elf)
+{
+	free(elf->units);
+	elf->units = NULL;
+	elf->units_len = 0;
+	if (elf->eh_cfi)
+		dwarf_cfi_end(elf->eh_cfi);
+	elf->eh_cfi = NULL;
+	elf->debug_cfi = NULL; /* belongs to dwarf */
+	elf->cfi_tried = false;
+	if (elf->dwarf)
+		dwarf_end(elf->dwarf);
+	elf->dwarf = NULL;
+	elf->dwarf_tried = false;
+}
+
+static void close_debug(struct lm_elf *elf)
+{
+	elf_end(elf->debug_elf);
+	elf->debug_elf = NULL;
+	if (elf->debug_fd >= 0)
+		close(elf->debug_fd);
+	elf->debug_fd = -1;
+}
+
+void lm_elf_free(struct lm_elf *elf)
+{
+	if (!elf)
+		return;
+	lm_elf_trim(elf);
+	close_debug(elf);
+	elf_end(elf->elf);
+	close(elf->fd);
+	free(elf);
+}
+
+static size_t build_id_of(Elf *elf, const uint8_t **bytes)
+{
+	const void *found;
+	ssize_t len = dwelf_elf_gnu_build_id(elf, &found);
+
+	if (len <= 0)
+		return 0;
+	*bytes = found;
+	return len;
+}
+
+size_t lm_elf_build_id(const struct lm_elf *elf, const uint8_t **bytes)
+{
+	return build_id_of(elf->elf, bytes);
+}
+
+void lm_elf_add_debug(struct lm_elf *elf, int debug_fd)
+{
+	const uint8_t *own = NULL, *other = NULL;
+	size_t own_len = build_id_of(elf->elf, &own);
+	struct stat st;
+
+	lm_elf_trim(elf);
+	close_debug(elf);
+	elf->debug_fd = debug_fd;
+	if (fstat(debug_fd, &st) == 0)
+		elf->debug_elf = elf_begin(debug_fd, ELF_C_READ_MMAP, NULL);
+	if (!elf->debug_elf || !is_our_kind(elf->debug_elf) || !sections_fit(elf->debug_elf, st.st_size) || !own_len ||
+		build_id_of(elf->debug_elf, &other) != own_len || memcmp(own, other, own_len) != 0)
+		close_debug(elf);
+}
+
+static bool has_section(Elf *elf, const char *name)
+{
+	Elf_Scn *section = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names))
+		return false;
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr shdr;
+		const char *found = gelf_getshdr(section, &shdr) ? elf_strptr(elf, names, shdr.sh_name) : NULL;
+
+		if (found && strcmp(found, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool lm_elf_has_lines(const struct lm_elf *elf)
+{
+	return has_section(elf->elf, ".debug_info");
+}
+
+bool lm_elf_to_vaddr(const struct lm_elf *elf, uint64_t file_offset, uint64_t *vaddr)
+{
+	for (size_t i = 0; i < elf->segments_len; i++) {
+		const struct lm_segment *segment = &elf->segments[i];
+
+		if (file_offset - segment->file_offset < segment->size) {
+			*vaddr = file_offset - segment->file_offset + segment->vaddr;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool lm_elf_to_offset(const struct lm_elf *elf, uint64_t vaddr, uint64_t *file_offset)
+{
+	for (size_t i = 0; i < elf->segments_len; i++) {
+		const struct lm_segment *segment = &elf->segments[i];
+
+		if (vaddr - segment->vaddr < segment->size) {
+			*file_offset = vaddr - segment->vaddr + segment->file_offset;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The address range of a unit, which may be in many parts. */
+static bool add_unit(struct lm_elf *elf, Dwarf_Die *die, size_t *room)
+{
+	Dwarf_Addr base, low, high;
+	ptrdiff_t at = 0;
+
+	while ((at = dwarf_ranges(die, at, &base, &low, &high)) > 0) {
+		if (low >= high || elf->units_len == UNITS_MAX)
+			continue;
+		if (elf->units_len == *room) {
+			size_t larger = *room ? *room * 2 : 64;
+			struct lm_unit_range *grown = realloc(elf->units, larger * sizeof(*grown));
+
+			if (!grown)
+				return false;
+			elf->units = grown;
+			*room = larger;
+		}
+		elf->units[elf->units_len++] =
+			(struct lm_unit_range){.low = low, .high = high, .unit = dwarf_dieoffset(die)};
+	}
+	return true;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct lm_unit_range *x = a, *y = b;
+
+	return (x->low > y->low) - (x->low < y->low);
+}
+
+/* clang and rustc write no .debug_aranges, so the units are asked themselves. */
+static void index_units(struct lm_elf *elf)
+{
+	Dwarf_CU *cu = NULL;
+	Dwarf_Die die;
+	uint8_t type;
+	size_t room = 0;
+
+	while (dwarf_get_units(elf->dwarf, cu, &cu, NULL, &type, &die, NULL) == 0) {
+		if (type != DW_UT_type && type != DW_UT_split_type && !add_unit(elf, &die, &room))
+			break;
+	}
+	qsort(elf->units, elf->units_len, sizeof(elf->units[0]), compare_ranges);
+}
+
+Dwarf *lm_elf_dwarf(struct lm_elf *elf)
+{
+	if (elf->dwarf_tried)
+		return elf->dwarf;
+	elf->dwarf_tried = true;
+	if (has_section(elf->elf, ".debug_info"))
+		elf->dwarf = dwarf_begin_elf(elf->elf, DWARF_C_READ, NULL);
+	else if (elf->debug_elf)
+		elf->dwarf = dwarf_begin_elf(elf->debug_elf, DWARF_C_READ, NULL);
+	if (elf->dwarf)
+		index_units(elf);
+	return elf->dwarf;
+}
+
+bool lm_elf_unit(struct lm_elf *elf, uint64_t vaddr, Dwarf_Die *unit)
+{
+	size_t low = 0, high;
+
+	if (!lm_elf_dwarf(elf))
+		return false;
+	high = elf->units_len;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (elf->units[middle].low <= vaddr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low && vaddr < elf->units[low - 1].high && dwarf_offdie(elf->dwarf, elf->units[low - 1].unit, unit);
+}
+
+Dwarf_CFI *lm_elf_cfi(struct lm_elf *elf, bool debug_frame)
+{
+	if (!debug_frame) {
+		if (!elf->cfi_tried)
+			elf->eh_cfi = dwarf_getcfi_elf(elf->elf);
+		elf->cfi_tried = true;
+		return elf->eh_cfi;
+	}
+	if (!elf->debug_cfi && lm_elf_dwarf(elf))
+		elf->debug_cfi = dwarf_getcfi(elf->dwarf);
+	return elf->debug_cfi;
+}

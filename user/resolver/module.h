@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A file with code, as the worker holds it: its segments, its call-frame
+ * information, its debug information. Shared by all targets that map it. What is
+ * large is opened when it is first needed and can be let go of again.
+ */
+#ifndef LM_RESOLVER_MODULE_H
+#define LM_RESOLVER_MODULE_H
+
+#include <elfutils/libdw.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LM_MODULE_SEGMENTS 16
+
+struct lm_segment {
+	uint64_t vaddr, file_offset, size;
+};
+
+/* One compilation unit's share of the addresses. */
+struct lm_unit_range {
+	uint64_t low, high;
+	Dwarf_Off unit; /* of its DIE */
+};
+
+struct lm_elf {
+	int fd, debug_fd; /* debug_fd -1: no separate debug file */
+	Elf *elf, *debug_elf;
+	struct lm_segment segments[LM_MODULE_SEGMENTS]; /* executable ones */
+	size_t segments_len;
+	Dwarf_CFI *eh_cfi, *debug_cfi;
+	bool cfi_tried;
+	Dwarf *dwarf;
+	bool dwarf_tried;
+	struct lm_unit_range *units; /* ascending by low */
+	size_t units_len;
+};
+
+/* Takes over the descriptor. 0, -ENOEXEC if it is no 64-bit x86 ELF file, -errno. */
+int lm_elf_open(int fd, struct lm_elf **elf);
+void lm_elf_free(struct lm_elf *elf);
+
+/* Takes over the descriptor of the separate debug file, if its build id is the same; else closes it. */
+void lm_elf_add_debug(struct lm_elf *elf, int debug_fd);
+
+/* Length of the build id, 0 if there is none; *bytes is owned by the module. */
+size_t lm_elf_build_id(const struct lm_elf *elf, const uint8_t **bytes);
+/* Has it debug information of its own? */
+bool lm_elf_has_lines(const struct lm_elf *elf);
+
+/* File offset to address in the file's own numbering; false if no executable segment holds it. And back. */
+bool lm_elf_to_vaddr(const struct lm_elf *elf, uint64_t file_offset, uint64_t *vaddr);
+bool lm_elf_to_offset(const struct lm_elf *elf, uint64_t vaddr, uint64_t *file_offset);
+
+/* The call-frame information, NULL if there is none: .eh_frame first, then .debug_frame. */
+Dwarf_CFI *lm_elf_cfi(struct lm_elf *elf, bool debug_frame);
+/* The debug information, its own or the separate one, with units filled; NULL if there is none. */
+Dwarf *lm_elf_dwarf(struct lm_elf *elf);
+/* The unit whose code holds the address; false if none. */
+bool lm_elf_unit(struct lm_elf *elf, uint64_t vaddr, Dwarf_Die *unit);
+
+/* Lets go of what can be read again. */
+void lm_elf_trim(struct lm_elf *elf);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the client and the worker say to each other, over a SOCK_SEQPACKET pair:
+ * each message is a header and a payload of at most LM_MESSAGE_MAX bytes; each
+ * request has one reply of the same type, but for those that say "no reply". A
+ * request that brings a descriptor carries it as SCM_RIGHTS. Both run on one
+ * machine and come from one build, so structures are sent as they are.
+ */
+#ifndef LM_RESOLVER_PROTOCOL_H
+#define LM_RESOLVER_PROTOCOL_H
+
+#include <stdint.h>
+
+#include "leakmon_abi.h"
+
+#define LM_MESSAGE_MAX 65536
+#define LM_UNWIND_MAX 16 /* requests in a message: 16 × 256 frames of 16 bytes fit */
+#define LM_SYMBOLS_MAX 16 /* frames in a message: 16 × 32 inlined functions with texts fit or are cut */
+#define LM_MAPS_MAX 1024 /* mappings in a message */
+#define LM_BUILD_ID_MAX 64
+#define LM_INLINED_MAX 32
+#define LM_TEXT_MAX 1000 /* longer names are cut */
+
+enum lm_message_type {
+	LM_MESSAGE_MODULE = 1, /* struct lm_module_request, descriptor → struct lm_module_reply */
+	LM_MESSAGE_DEBUG,      /* uint32_t module, descriptor of its debug file → no reply */
+	LM_MESSAGE_TARGET,     /* uint32_t target, descriptor of its memory → no reply */
+	LM_MESSAGE_MAPS,       /* struct lm_maps_request → no reply */
+	LM_MESSAGE_CLOSE,      /* uint32_t target → no reply */
+	LM_MESSAGE_UNWIND,     /* struct lm_unwind_message → struct lm_unwind_reply for each, in a row */
+	LM_MESSAGE_SYMBOLS,    /* struct lm_symbols_request → struct lm_symbol_reply for each, in a row */
+};
+
+struct lm_message {
+	uint32_t type;
+	uint32_t size; /* of the payload */
+};
+
+struct lm_module_request {
+	uint32_t module;
+};
+
+struct lm_module_reply {
+	uint32_t module;
+	uint8_t readable;  /* an ELF file that could be read */
+	uint8_t has_lines; /* has debug information of its own */
+	uint8_t build_id_len;
+	uint8_t pad;
+	uint8_t build_id[LM_BUILD_ID_MAX];
+};
+
+#define LM_MODULE_NONE 0 /* code without a file */
+
+struct lm_map_message {
+	uint64_t start, end, file_offset;
+	uint32_t module;
+	uint32_t executable;
+};
+
+struct lm_maps_request {
+	uint32_t target;
+	uint32_t first; /* 1: these replace what was known; 0: they are added */
+	uint32_t len;
+	uint32_t pad;
+	struct lm_map_message maps[];
+};
+
+struct lm_unwind_message {
+	uint32_t target;
+	uint32_t len;
+	struct lm_regs regs[];
+};
+
+enum lm_unwind_status {
+	LM_UNWIND_COMPLETE,
+	LM_UNWIND_TRUNCATED,
+	LM_UNWIND_BROKEN,
+	LM_UNWIND_NO_MEMORY, /* the stack could not be read */
+};
+
+struct lm_frame_message {
+	uint64_t offset; /* file offset; the address where module is LM_MODULE_NONE */
+	uint32_t module;
+	uint32_t exact; /* an instruction that is to be run, not one to return to */
+};
+
+struct lm_unwind_reply {
+	uint32_t status;  /* enum lm_unwind_status */
+	uint32_t unmapped; /* some address was in no mapping: the maps may be old */
+	uint32_t len;
+	uint32_t pad;
+	struct lm_frame_message frames[];
+};
+
+struct lm_symbols_request {
+	uint32_t len;
+	uint32_t pad;
+	struct lm_frame_message frames[];
+};
+
+/* Followed by functions_len times struct lm_function_message, each followed by its two texts. */
+struct lm_symbol_reply {
+	uint64_t function_start; /* file offset */
+	uint32_t functions_len;
+	uint32_t pad;
+};
+
+struct lm_function_message {
+	uint32_t line;
+	uint16_t inlined;
+	uint16_t name_len; /* 0: not known; the texts are not terminated */
+	uint16_t file_len;
+	uint16_t pad[3];
+};
+
+/* Receives one message into buffer (LM_MESSAGE_MAX + header). Payload size, 0 with *type 0 at the end of the
+ * connection, or -errno; *fd is -1 when no descriptor came. */
+int lm_message_receive(int socket, void *buffer, uint32_t *type, int *fd);
+/* Sends one, with a descriptor if fd >= 0. 0 or -errno. */
+int lm_message_send(int socket, uint32_t type, const void *payload, uint32_t size, int fd);
+
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What is left is memory, the descriptors that were given, and the socket. */
+#include "user/resolver/sandbox.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NOBODY 65534
+#define MEMORY_MAX_BYTES (4ull << 30) /* of address space: debug files of 2 GiB are mapped, not read */
+#define DESCRIPTORS_MAX 16384
+
+static int drop_identity(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {0};
+
+	if (geteuid() == 0) {
+		if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
+			return -errno;
+	}
+	if (syscall(SYS_capset, &header, none))
+		return -errno;
+	return 0;
+}
+
+static int set_limits(void)
+{
+	const struct rlimit memory = {MEMORY_MAX_BYTES, MEMORY_MAX_BYTES};
+	const struct rlimit none = {0, 0};
+	struct rlimit descriptors;
+
+	if (setrlimit(RLIMIT_CORE, &none))
+		return -errno;
+#ifndef __SANITIZE_ADDRESS__ /* its shadow memory takes terabytes of address space */
+	if (setrlimit(RLIMIT_AS, &memory))
+		return -errno;
+#else
+	(void)memory;
+#endif
+	if (getrlimit(RLIMIT_NOFILE, &descriptors))
+		return -errno;
+	descriptors.rlim_cur = descriptors.rlim_max < DESCRIPTORS_MAX ? descriptors.rlim_max : DESCRIPTORS_MAX;
+	return setrlimit(RLIMIT_NOFILE, &descriptors) ? -errno : 0;
+}
+
+#ifndef __SANITIZE_ADDRESS__
+static int filter_calls(void)
+{
+	static const int allowed[] = {SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
+		SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(lseek), SCMP_SYS(mmap), SCMP_SYS(munmap),
+		SCMP_SYS(mremap), SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(futex), SCMP_SYS(fcntl),
+		SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
+		SCMP_SYS(restart_syscall), SCMP_SYS(getrandom), SCMP_SYS(clock_gettime), SCMP_SYS(getpid), SCMP_SYS(gettid),
+		SCMP_SYS(tgkill), SCMP_SYS(write)};
+	/* elfutils looks for the files that debug information names beside it; here there is nothing to be found */
+	static const int refused[] = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(access), SCMP_SYS(faccessat),
+		SCMP_SYS(faccessat2), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(statx), SCMP_SYS(readlink),
+		SCMP_SYS(readlinkat), SCMP_SYS(getcwd), SCMP_SYS(ioctl), SCMP_SYS(prlimit64), SCMP_SYS(sysinfo)};
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int error = filter ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]) && !error; i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]) && !error; i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), refused[i], 0);
+	if (!error)
+		error = seccomp_load(filter);
+	seccomp_release(filter);
+	return error;
+}
+#else
+static int filter_calls(void)
+{
+	return 0; /* the sanitizer's own calls are not ours to list */
+}
+#endif
+
+int lm_sandbox_enter(void)
+{
+	int error = drop_identity();
+
+	if (!error)
+		error = set_limits();
+	if (error)
+		return error;
+	/* a change of identity clears it, so it comes after */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -errno;
+	return filter_calls();
+}

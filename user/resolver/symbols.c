@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * DWARF first: it knows what was inlined, and lines. Else the symbol tables. Each
+ * address is asked for once (the client keeps the answers), so the tables are
+ * searched as they lie in the file and cost no memory.
+ */
+#include "user/resolver/symbols.h"
+
+#include <dwarf.h>
+#include <gelf.h>
+#include <libiberty/demangle.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEPTH_MAX 64 /* of nested namespaces, classes and blocks */
+
+static void set_text(char text[LM_TEXT_MAX + 1], const char *value)
+{
+	size_t len = value ? strnlen(value, LM_TEXT_MAX) : 0;
+
+	memcpy(text, value ? value : "", len);
+	text[len] = '\0';
+}
+
+/* Plain qualified names: no parameters, no hashes. */
+static void set_name(char name[LM_TEXT_MAX + 1], const char *mangled)
+{
+	char *plain = NULL;
+
+	if (mangled && (strncmp(mangled, "_Z", 2) == 0 || strncmp(mangled, "_R", 2) == 0))
+		plain = cplus_demangle(mangled, DMGL_AUTO);
+	set_text(name, plain ? plain : mangled);
+	free(plain);
+}
+
+struct symbol {
+	GElf_Sym sym;
+	const char *name;
+};
+
+static unsigned leading_underscores(const char *name)
+{
+	return strspn(name, "_");
+}
+
+/* Of two symbols that hold the address: the one that starts later, then the public name. */
+static bool is_better(const struct symbol *found, const struct symbol *best)
+{
+	unsigned found_bind = GELF_ST_BIND(found->sym.st_info), best_bind = GELF_ST_BIND(best->sym.st_info);
+
+	if (!best->name || found->sym.st_value != best->sym.st_value)
+		return !best->name || found->sym.st_value > best->sym.st_value;
+	if ((found_bind == STB_LOCAL) != (best_bind == STB_LOCAL))
+		return best_bind == STB_LOCAL;
+	return leading_underscores(found->name) < leading_underscores(best->name);
+}
+
+static bool is_code(const GElf_Sym *sym)
+{
+	unsigned type = GELF_ST_TYPE(sym->st_info);
+
+	return sym->st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE);
+}
+
+typedef bool symbol_visitor(const struct symbol *symbol, void *context);
+
+/* Visits the code symbols of a table until the visitor returns true; returns that. */
+static bool visit_symbols(Elf *elf, uint32_t section_type, symbol_visitor *visitor, void *context)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr shdr;
+
+	while ((section = elf_nextscn(elf, section))) {
+		Elf_Data *data;
+		size_t count;
+
+		if (!gelf_getshdr(section, &shdr) || shdr.sh_type != section_type || !shdr.sh_entsize)
+			continue;
+		data = elf_getdata(section, NULL);
+		count = data ? data->d_size / shdr.sh_entsize : 0;
+		for (size_t i = 0; i < count; i++) {
+			struct symbol symbol;
+
+			if (!gelf_getsym(data, i, &symbol.sym) || !is_code(&symbol.sym))
+				continue;
+			symbol.name = elf_strptr(elf, shdr.sh_link, symbol.sym.st_name);
+			if (symbol.name && *symbol.name && visitor(&symbol, context))
+				return true;
+		}
+	}
+	return false;
+}
+
+struct search {
+	uint64_t vaddr;
+	struct symbol sized, unsized; /* name NULL: none yet */
+};
+
+static bool consider(const struct symbol *symbol, void *context)
+{
+	struct search *search = context;
+
+	if (symbol->sym.st_value > search->vaddr)
+		return false;
+	if (symbol->sym.st_size == 0) {
+		if (is_better(symbol, &search->unsized))
+			search->unsized = *symbol;
+	} else if (search->vaddr - symbol->sym.st_value < symbol->sym.st_size && is_better(symbol, &search->sized)) {
+		search->sized = *symbol;
+	}
+	return false;
+}
+
+/* Hand-written assembly gives its functions no size: the nearest one before the address in the same section. */
+static bool in_section_of(Elf *elf, const struct symbol *symbol, uint64_t vaddr)
+{
+	Elf_Scn *section = elf_getscn(elf, symbol->sym.st_shndx);
+	GElf_Shdr shdr;
+
+	return section && gelf_getshdr(section, &shdr) && shdr.sh_flags & SHF_EXECINSTR &&
+	       vaddr - shdr.sh_addr < shdr.sh_size;
+}
+
+static bool find_symbol(struct lm_elf *elf, uint64_t vaddr, struct symbol *found)
+{
+	Elf *const files[] = {elf->elf, elf->debug_elf, elf->elf};
+	static const uint32_t types[] = {SHT_SYMTAB, SHT_SYMTAB, SHT_DYNSYM};
+	struct search search = {.vaddr = vaddr};
+
+	for (int i = 0; i < 3 && !search.sized.name; i++) {
+		if (files[i])
+			visit_symbols(files[i], types[i], consider, &search);
+	}
+	if (!search.sized.name && search.unsized.name && in_section_of(elf->elf, &search.unsized, vaddr))
+		search.sized = search.unsized;
+	*found = search.sized;
+	return found->name;
+}
+
+struct between {
+	uint64_t low, high;
+};
+
+static bool starts_between(const struct symbol *symbol, void *context)
+{
+	const struct between *between = context;
+
+	return symbol->sym.st_value >= between->low && symbol->sym.st_value <= between->high;
+}
+
+bool lm_symbols_start_between(struct lm_elf *elf, uint64_t low, uint64_t high)
+{
+	struct between between = {.low = low, .high = high};
+
+	return visit_symbols(elf->elf, SHT_SYMTAB, starts_between, &between) ||
+	       visit_symbols(elf->elf, SHT_DYNSYM, starts_between, &between);
+}
+
+bool lm_symbols_is_start(struct lm_elf *elf, uint64_t file_offset)
+{
+	static const char *const names[] = {"_start", "_start_c", "start", "clone", "__clone", "clone3", "__clone3",
+		"__libc_start_main", "libc_start_main_stage2"};
+	struct symbol symbol;
+	uint64_t vaddr;
+
+	if (!lm_elf_to_vaddr(elf, file_offset, &vaddr))
+		return false;
+	/* what a stripped libc does not name is taken to be its start: nothing above it on the stack called it */
+	if (!find_symbol(elf, vaddr, &symbol))
+		return true;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(symbol.name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A DIE that may hold functions: namespaces, classes, Fortran and Rust modules. */
+static bool is_scope(int tag)
+{
+	return tag == DW_TAG_namespace || tag == DW_TAG_structure_type || tag == DW_TAG_class_type ||
+	       tag == DW_TAG_module || tag == DW_TAG_union_type || tag == DW_TAG_enumeration_type;
+}
+
+static bool find_function(Dwarf_Die *scope, uint64_t vaddr, int depth, Dwarf_Die *function)
+{
+	Dwarf_Die child;
+
+	if (depth == DEPTH_MAX || dwarf_child(scope, &child))
+		return false;
+	do {
+		int tag = dwarf_tag(&child);
+
+		if (tag == DW_TAG_subprogram && dwarf_haspc(&child, vaddr) > 0) {
+			*function = child;
+			return true;
+		}
+		if (is_scope(tag) && find_function(&child, vaddr, depth + 1, function))
+			return true;
+	} while (dwarf_siblingof(&child, &child) == 0);
+	return false;
+}
+
+/* The chain from the function inwards: inlined calls that hold the address. Returns its length, functions[0] given. */
+static size_t find_inlined(uint64_t vaddr, Dwarf_Die *functions, size_t max)
+{
+	Dwarf_Die scope = functions[0], child;
+	size_t len = 1;
+
+	for (int depth = 0; depth < DEPTH_MAX; depth++) {
+		bool entered = false;
+
+		if (dwarf_child(&scope, &child))
+			return len;
+		do {
+			int tag = dwarf_tag(&child);
+
+			if ((tag != DW_TAG_inlined_subroutine && tag != DW_TAG_lexical_block &&
+				    tag != DW_TAG_try_block && tag != DW_TAG_catch_block) ||
+				dwarf_haspc(&child, vaddr) <= 0)
+				continue;
+			if (tag == DW_TAG_inlined_subroutine) {
+				if (len == max)
+					return len;
+				functions[len++] = child;
+			}
+			scope = child;
+			entered = true;
+			break;
+		} while (dwarf_siblingof(&child, &child) == 0);
+		if (!entered)
+			return len;
+	}
+	return len;
+}
+
+static void name_function(Dwarf_Die *die, char name[LM_TEXT_MAX + 1])
+{
+	Dwarf_Attribute attribute;
+
+	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
+		dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
+		set_name(name, dwarf_formstring(&attribute));
+	else
+		set_text(name, dwarf_diename(die));
+}
+
+/* Where an inlined function was called, which is the line of the function around it. */
+static void fill_call_site(Dwarf_Die *unit, Dwarf_Die *inlined, struct lm_symbol_line *line)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Word number;
+	Dwarf_Files *files;
+	size_t files_len;
+
+	if (dwarf_attr(inlined, DW_AT_call_line, &attribute) && dwarf_formudata(&attribute, &number) == 0)
+		line->line = number;
+	if (dwarf_attr(inlined, DW_AT_call_file, &attribute) && dwarf_formudata(&attribute, &number) == 0 &&
+		dwarf_getsrcfiles(unit, &files, &files_len) == 0 && number < files_len)
+		set_text(line->file, dwarf_filesrc(files, number, NULL, NULL));
+}
+
+static void fill_source_line(Dwarf_Die *unit, uint64_t vaddr, struct lm_symbol_line *line)
+{
+	Dwarf_Line *source = dwarf_getsrc_die(unit, vaddr);
+	int number;
+
+	if (!source)
+		return;
+	set_text(line->file, dwarf_linesrc(source, NULL, NULL));
+	if (dwarf_lineno(source, &number) == 0 && number > 0)
+		line->line = number;
+}
+
+static size_t find_in_dwarf(
+	struct lm_elf *elf, uint64_t vaddr, struct lm_symbol_line *lines, size_t max, uint64_t *start)
+{
+	Dwarf_Die unit, functions[LM_INLINED_MAX];
+	Dwarf_Addr low;
+	size_t len;
+
+	if (!lm_elf_unit(elf, vaddr, &unit) || !find_function(&unit, vaddr, 0, &functions[0]))
+		return 0;
+	len = find_inlined(vaddr, functions, max < LM_INLINED_MAX ? max : LM_INLINED_MAX);
+	for (size_t i = 0; i < len; i++) {
+		struct lm_symbol_line *line = &lines[len - 1 - i];
+
+		memset(line, 0, sizeof(*line));
+		name_function(&functions[i], line->name);
+		line->inlined = i > 0;
+		if (i + 1 < len)
+			fill_call_site(&unit, &functions[i + 1], line);
+		else
+			fill_source_line(&unit, vaddr, line);
+	}
+	if (dwarf_lowpc(&functions[0], &low) == 0)
+		*start = low;
+	return len;
+}
+
+size_t lm_symbols_find(struct lm_elf *elf, uint64_t vaddr, struct lm_symbol_line *lines, size_t max, uint64_t *start)
+{
+	struct symbol symbol;
+	size_t len;
+
+	*start = 0;
+	len = find_in_dwarf(elf, vaddr, lines, max, start);
+	if (len)
+		return len;
+	if (!find_symbol(elf, vaddr, &symbol))
+		return 0;
+	memset(&lines[0], 0, sizeof(lines[0]));
+	set_name(lines[0].name, symbol.name);
+	*start = symbol.sym.st_value;
+	return 1;
+}

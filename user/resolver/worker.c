@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The unprivileged process: answers the client's messages one by one until the
+ * client is gone. It may crash on what it parses; nothing else depends on it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "user/resolver/client.h"
+#include "user/resolver/module.h"
+#include "user/resolver/protocol.h"
+#include "user/resolver/sandbox.h"
+#include "user/resolver/symbols.h"
+#include "user/resolver/unwind.h"
+
+#define REGIONS_MAX 40000
+/* What elfutils has read of files is let go of when the worker has grown to this: it is read again when needed. */
+#define RESIDENT_MAX_BYTES (48u << 20)
+#define TRIM_EVERY 64 /* requests between two looks at the size */
+
+struct module {
+	uint32_t id;
+	struct lm_elf *elf; /* NULL: could not be read */
+	UT_hash_handle hh;
+};
+
+struct target {
+	uint32_t id;
+	int mem_fd;
+	struct lm_region *regions;
+	size_t regions_len;
+	UT_hash_handle hh;
+};
+
+struct worker {
+	int socket, statm_fd;
+	struct module *modules;
+	struct target *targets;
+	struct lm_unwinder unwinder;
+	unsigned requests;
+	_Alignas(16) char in[LM_MESSAGE_MAX];
+	_Alignas(16) char out[LM_MESSAGE_MAX];
+};
+
+static struct module *find_module(struct worker *worker, uint32_t id)
+{
+	struct module *module;
+
+	HASH_FIND_INT(worker->modules, &id, module);
+	return module;
+}
+
+static struct target *find_target(struct worker *worker, uint32_t id)
+{
+	struct target *target;
+
+	HASH_FIND_INT(worker->targets, &id, target);
+	return target;
+}
+
+static int take_module(struct worker *worker, const void *payload, size_t size, int fd)
+{
+	const struct lm_module_request *request = payload;
+	struct lm_module_reply reply = {0};
+	struct module *module;
+	const uint8_t *build_id;
+
+	if (size < sizeof(*request) || fd < 0)
+		return -EPROTO;
+	module = calloc(1, sizeof(*module));
+	if (!module) {
+		close(fd);
+		return -ENOMEM;
+	}
+	module->id = request->module;
+	HASH_ADD_INT(worker->modules, id, module);
+	reply.module = request->module;
+	if (lm_elf_open(fd, &module->elf) == 0) {
+		size_t len = lm_elf_build_id(module->elf, &build_id);
+
+		reply.readable = 1;
+		reply.has_lines = lm_elf_has_lines(module->elf);
+		if (len <= LM_BUILD_ID_MAX) {
+			reply.build_id_len = len;
+			memcpy(reply.build_id, build_id, len);
+		}
+	}
+	return lm_message_send(worker->socket, LM_MESSAGE_MODULE, &reply, sizeof(reply), -1);
+}
+
+static int take_debug(struct worker *worker, const void *payload, size_t size, int fd)
+{
+	const uint32_t *id = payload;
+	struct module *module = size >= sizeof(*id) ? find_module(worker, *id) : NULL;
+
+	if (fd < 0)
+		return -EPROTO;
+	if (module && module->elf) {
+		lm_elf_add_debug(module->elf, fd);
+		lm_rows_clear(worker->unwinder.rows);
+	} else {
+		close(fd);
+	}
+	return 0;
+}
+
+static int take_target(struct worker *worker, const void *payload, size_t size, int fd)
+{
+	const uint32_t *id = payload;
+	struct target *target;
+
+	if (size < sizeof(*id) || fd < 0)
+		return -EPROTO;
+	target = calloc(1, sizeof(*target));
+	if (!target) {
+		close(fd);
+		return -ENOMEM;
+	}
+	target->id = *id;
+	target->mem_fd = fd;
+	HASH_ADD_INT(worker->targets, id, target);
+	return 0;
+}
+
+static int take_maps(struct worker *worker, const void *payload, size_t size)
+{
+	const struct lm_maps_request *request = payload;
+	struct target *target;
+	struct lm_region *grown;
+	size_t before;
+
+	if (size < sizeof(*request) || request->len > LM_MAPS_MAX ||
+		size < sizeof(*request) + request->len * sizeof(request->maps[0]))
+		return -EPROTO;
+	target = find_target(worker, request->target);
+	if (!target)
+		return 0;
+	if (request->first)
+		target->regions_len = 0;
+	before = target->regions_len;
+	if (before + request->len > REGIONS_MAX || !request->len)
+		return 0;
+	grown = realloc(target->regions, (before + request->len) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	target->regions = grown;
+	for (size_t i = 0; i < request->len; i++) {
+		const struct lm_map_message *map = &request->maps[i];
+		struct module *module = map->module ? find_module(worker, map->module) : NULL;
+
+		grown[before + i] = (struct lm_region){
+			.start = map->start,
+			.end = map->end,
+			.file_offset = map->file_offset,
+			.module = map->module,
+			.executable = map->executable,
+			.elf = module ? module->elf : NULL,
+		};
+	}
+	target->regions_len = before + request->len;
+	return 0;
+}
+
+static int take_close(struct worker *worker, const void *payload, size_t size)
+{
+	const uint32_t *id = payload;
+	struct target *target = size >= sizeof(*id) ? find_target(worker, *id) : NULL;
+
+	if (!target)
+		return 0;
+	HASH_DEL(worker->targets, target);
+	close(target->mem_fd);
+	free(target->regions);
+	free(target);
+	return 0;
+}
+
+static int take_unwind(struct worker *worker, const void *payload, size_t size)
+{
+	const struct lm_unwind_message *request = payload;
+	struct lm_unwinder *unwinder = &worker->unwinder;
+	struct target *target;
+	size_t at = 0;
+
+	if (size < sizeof(*request) || request->len > LM_UNWIND_MAX ||
+		size < sizeof(*request) + request->len * sizeof(request->regs[0]))
+		return -EPROTO;
+	target = find_target(worker, request->target);
+	if (!target)
+		return -EPROTO;
+	lm_remote_reset(&unwinder->remote, target->mem_fd);
+	unwinder->regions = target->regions;
+	unwinder->regions_len = target->regions_len;
+	for (size_t i = 0; i < request->len; i++) {
+		struct lm_unwind_reply *reply = (struct lm_unwind_reply *)(worker->out + at);
+		/* so that what is left is room for the others */
+		size_t room = (LM_MESSAGE_MAX - at) / (request->len - i) - sizeof(*reply);
+		size_t max = room / sizeof(reply->frames[0]), len;
+
+		unwinder->unmapped = false;
+		reply->status = lm_unwinder_run(
+			unwinder, &request->regs[i], reply->frames, max < LM_STACK_MAX ? max : LM_STACK_MAX, &len);
+		reply->unmapped = unwinder->unmapped;
+		reply->len = len;
+		reply->pad = 0;
+		at += sizeof(*reply) + len * sizeof(reply->frames[0]);
+	}
+	return lm_message_send(worker->socket, LM_MESSAGE_UNWIND, worker->out, at, -1);
+}
+
+/* Appends a text if there is room for it and keep more bytes. Returns its length. */
+static uint16_t append_text(struct worker *worker, size_t *at, const char *text, size_t keep)
+{
+	size_t len = strlen(text);
+
+	if (*at + len + keep > LM_MESSAGE_MAX)
+		return 0;
+	memcpy(worker->out + *at, text, len);
+	*at += len;
+	return len;
+}
+
+/* keep: bytes that the frames after this one need at the least. */
+static void append_symbols(struct worker *worker, const struct lm_frame_message *frame, size_t *at, size_t keep)
+{
+	static struct lm_symbol_line lines[LM_INLINED_MAX];
+	struct module *module = find_module(worker, frame->module);
+	struct lm_symbol_reply reply = {0};
+	size_t reply_at = *at, len = 0;
+	uint64_t vaddr, start = 0;
+
+	*at += sizeof(reply);
+	/* what is returned to belongs to the call before it */
+	if (module && module->elf && lm_elf_to_vaddr(module->elf, frame->offset - !frame->exact, &vaddr))
+		len = lm_symbols_find(module->elf, vaddr, lines, LM_INLINED_MAX, &start);
+	if (!len || !start || !lm_elf_to_offset(module->elf, start, &reply.function_start))
+		reply.function_start = 0;
+	for (size_t i = 0; i < len; i++) {
+		struct lm_function_message function = {.line = lines[i].line, .inlined = lines[i].inlined};
+		size_t function_at = *at;
+
+		if (*at + sizeof(function) + keep > LM_MESSAGE_MAX)
+			break;
+		*at += sizeof(function);
+		function.name_len = append_text(worker, at, lines[i].name, keep);
+		function.file_len = append_text(worker, at, lines[i].file, keep);
+		memcpy(worker->out + function_at, &function, sizeof(function));
+		reply.functions_len++;
+	}
+	memcpy(worker->out + reply_at, &reply, sizeof(reply));
+}
+
+static int take_symbols(struct worker *worker, const void *payload, size_t size)
+{
+	const struct lm_symbols_request *request = payload;
+	size_t at = 0;
+
+	if (size < sizeof(*request) || request->len > LM_SYMBOLS_MAX ||
+		size < sizeof(*request) + request->len * sizeof(request->frames[0]))
+		return -EPROTO;
+	for (size_t i = 0; i < request->len; i++)
+		append_symbols(worker, &request->frames[i], &at,
+			(request->len - 1 - i) * (sizeof(struct lm_symbol_reply) + sizeof(struct lm_function_message)));
+	return lm_message_send(worker->socket, LM_MESSAGE_SYMBOLS, worker->out, at, -1);
+}
+
+static int answer(struct worker *worker, uint32_t type, size_t size, int fd)
+{
+	const void *payload = worker->in;
+
+	switch (type) {
+	case LM_MESSAGE_MODULE:
+		return take_module(worker, payload, size, fd);
+	case LM_MESSAGE_DEBUG:
+		return take_debug(worker, payload, size, fd);
+	case LM_MESSAGE_TARGET:
+		return take_target(worker, payload, size, fd);
+	case LM_MESSAGE_MAPS:
+		return take_maps(worker, payload, size);
+	case LM_MESSAGE_CLOSE:
+		return take_close(worker, payload, size);
+	case LM_MESSAGE_UNWIND:
+		return take_unwind(worker, payload, size);
+	case LM_MESSAGE_SYMBOLS:
+		return take_symbols(worker, payload, size);
+	default:
+		return -EPROTO;
+	}
+}
+
+static size_t resident_bytes(const struct worker *worker)
+{
+	unsigned long size, resident;
+	char text[64];
+	ssize_t len = pread(worker->statm_fd, text, sizeof(text) - 1, 0);
+
+	if (len <= 0)
+		return 0;
+	text[len] = '\0';
+	return sscanf(text, "%lu %lu", &size, &resident) == 2 ? resident * 4096 : 0;
+}
+
+static void trim(struct worker *worker)
+{
+	struct module *module, *next;
+
+	if (++worker->requests % TRIM_EVERY || resident_bytes(worker) < RESIDENT_MAX_BYTES)
+		return;
+	HASH_ITER(hh, worker->modules, module, next)
+	{
+		if (module->elf)
+			lm_elf_trim(module->elf);
+	}
+}
+
+int lm_resolver_worker_main(int socket_fd)
+{
+	static struct worker worker;
+	uint32_t type;
+	int size, fd, error;
+
+	elf_version(EV_CURRENT);
+	prctl(PR_SET_NAME, LM_RESOLVER_ARGV0);
+	worker.socket = socket_fd;
+	worker.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	/* Ctrl-C at the terminal is for leakmon, which wants a last report */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	error = lm_rows_new(&worker.unwinder.rows);
+	if (!error)
+		error = lm_sandbox_enter();
+	if (error)
+		return 1;
+	while ((size = lm_message_receive(worker.socket, worker.in, &type, &fd)) >= 0 && type) {
+		if (answer(&worker, type, size, fd))
+			return 1;
+		trim(&worker);
+	}
+	return 0;
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Interning by hash tables. Frames count the stacks that use them, so that a watch of months
+ * holds only what it shows; modules, one for each file ever seen, stay. */
+#include "user/stacks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+struct module_entry {
+	struct lm_module module; /* first: a pointer to it is one to the entry */
+	UT_hash_handle hh;
+	char key[]; /* the build id, or the name behind a '/' that no build id has */
+};
+
+struct frame_key {
+	const struct lm_module *module;
+	uint64_t offset;
+};
+
+struct frame_entry {
+	struct lm_frame frame; /* first */
+	struct frame_key key;
+	size_t users; /* stacks */
+	UT_hash_handle hh;
+};
+
+struct stack_entry {
+	struct lm_stack stack; /* first */
+	size_t references;
+	UT_hash_handle hh;
+	const struct lm_frame *frames[];
+};
+
+struct lm_stacks {
+	struct module_entry *modules;
+	struct frame_entry *frames;
+	struct stack_entry *stacks; /* by the addresses of their frames */
+};
+
+int lm_stacks_new(struct lm_stacks **out)
+{
+	struct lm_stacks *stacks = calloc(1, sizeof(*stacks));
+
+	if (!stacks)
+		return -ENOMEM;
+	*out = stacks;
+	return 0;
+}
+
+static void free_module(struct lm_stacks *stacks, struct module_entry *entry)
+{
+	HASH_DEL(stacks->modules, entry);
+	free(entry->module.name);
+	free(entry->module.build_id);
+	free(entry);
+}
+
+static void free_functions(struct lm_frame *frame)
+{
+	struct lm_function *functions = (struct lm_function *)frame->functions;
+
+	for (uint32_t i = 0; functions && i < frame->functions_len; i++) {
+		free(functions[i].name);
+		free(functions[i].file);
+	}
+	free(functions);
+}
+
+static void free_frame(struct lm_stacks *stacks, struct frame_entry *entry)
+{
+	HASH_DEL(stacks->frames, entry);
+	free_functions(&entry->frame);
+	free(entry);
+}
+
+static void free_stack(struct lm_stacks *stacks, struct stack_entry *entry)
+{
+	HASH_DEL(stacks->stacks, entry);
+	for (uint32_t i = 0; i < entry->stack.frames_len; i++)
+		((struct frame_entry *)entry->frames[i])->users--;
+	free(entry);
+}
+
+void lm_stacks_free(struct lm_stacks *stacks)
+{
+	struct stack_entry *stack, *next_stack;
+	struct frame_entry *frame, *next_frame;
+	struct module_entry *module, *next_module;
+
+	if (!stacks)
+		return;
+	HASH_ITER(hh, stacks->stacks, stack, next_stack)
+	free_stack(stacks, stack);
+	HASH_ITER(hh, stacks->frames, frame, next_frame)
+	free_frame(stacks, frame);
+	HASH_ITER(hh, stacks->modules, module, next_module)
+	free_module(stacks, module);
+	free(stacks);
+}
+
+int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *build_id, const struct lm_module **out)
+{
+	const char *text = build_id ? build_id : name;
+	size_t len = strlen(text) + !build_id;
+	struct module_entry *entry, *found;
+
+	entry = calloc(1, sizeof(*entry) + len + 1);
+	if (!entry)
+		return -ENOMEM;
+	entry->key[0] = '/';
+	strcpy(entry->key + !build_id, text);
+	HASH_FIND(hh, stacks->modules, entry->key, len, found);
+	if (found) {
+		free(entry);
+		*out = &found->module;
+		return 0;
+	}
+	entry->module.name = strdup(name);
+	entry->module.build_id = build_id ? strdup(build_id) : NULL;
+	if (!entry->module.name || (build_id && !entry->module.build_id)) {
+		free(entry->module.name);
+		free(entry->module.build_id);
+		free(entry);
+		return -ENOMEM;
+	}
+	HASH_ADD(hh, stacks->modules, key, len, entry);
+	*out = &entry->module;
+	return 0;
+}
+
+const struct lm_frame *lm_stacks_find_frame(
+	const struct lm_stacks *stacks, const struct lm_module *module, uint64_t offset)
+{
+	struct frame_key key = {.module = module, .offset = offset};
+	struct frame_entry *entry;
+
+	HASH_FIND(hh, stacks->frames, &key, sizeof(key), entry);
+	return entry ? &entry->frame : NULL;
+}
+
+static int copy_functions(const struct lm_frame *from, struct lm_frame *to)
+{
+	struct lm_function *functions = calloc(from->functions_len, sizeof(*functions));
+
+	if (!functions)
+		return -ENOMEM;
+	to->functions = functions;
+	to->functions_len = from->functions_len;
+	for (uint32_t i = 0; i < from->functions_len; i++) {
+		const struct lm_function *function = &from->functions[i];
+
+		functions[i].line = function->line;
+		functions[i].inlined = function->inlined;
+		if (function->name && !(functions[i].name = strdup(function->name)))
+			return -ENOMEM;
+		if (function->file && !(functions[i].file = strdup(function->file)))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int lm_stacks_frame(struct lm_stacks *stacks, const struct lm_frame *frame, const struct lm_frame **stored)
+{
+	const struct lm_frame *found = lm_stacks_find_frame(stacks, frame->module, frame->offset);
+	struct frame_entry *entry;
+
+	if (found) {
+		*stored = found;
+		return 0;
+	}
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return -ENOMEM;
+	entry->frame.module = frame->module;
+	entry->frame.offset = frame->offset;
+	entry->frame.function_start = frame->function_start;
+	if (frame->functions_len && copy_functions(frame, &entry->frame)) {
+		free_functions(&entry->frame);
+		free(entry);
+		return -ENOMEM;
+	}
+	entry->key.module = frame->module;
+	entry->key.offset = frame->offset;
+	HASH_ADD(hh, stacks->frames, key, sizeof(entry->key), entry);
+	*stored = &entry->frame;
+	return 0;
+}
+
+/* FNV-1a over what is equal on every machine. */
+static uint64_t hash_stack(const struct lm_frame *const *frames, size_t len)
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	for (size_t i = 0; i < len; i++) {
+		const struct lm_module *module = frames[i]->module;
+		const char *text = module->build_id ? module->build_id : module->name;
+
+		for (; *text; text++)
+			hash = (hash ^ (unsigned char)*text) * 0x100000001b3ull;
+		for (int byte = 0; byte < 8; byte++)
+			hash = (hash ^ (frames[i]->offset >> (8 * byte) & 0xff)) * 0x100000001b3ull;
+	}
+	return hash;
+}
+
+int lm_stacks_intern(struct lm_stacks *stacks, const struct lm_frame *const *frames, size_t frames_len,
+                     enum lm_stack_end end, const struct lm_stack **out)
+{
+	size_t bytes = frames_len * sizeof(frames[0]);
+	struct stack_entry *entry;
+
+	if (frames_len > LM_STACK_MAX)
+		return -E2BIG;
+	HASH_FIND(hh, stacks->stacks, frames, bytes, entry);
+	if (entry && entry->stack.end == end) {
+		entry->references++;
+		*out = &entry->stack;
+		return 0;
+	}
+	entry = calloc(1, sizeof(*entry) + bytes);
+	if (!entry)
+		return -ENOMEM;
+	memcpy(entry->frames, frames, bytes);
+	entry->stack.hash = hash_stack(frames, frames_len);
+	entry->stack.end = end;
+	entry->stack.frames_len = frames_len;
+	entry->stack.frames = entry->frames;
+	entry->references = 1;
+	for (size_t i = 0; i < frames_len; i++)
+		((struct frame_entry *)frames[i])->users++;
+	HASH_ADD_KEYPTR(hh, stacks->stacks, entry->frames, bytes, entry);
+	*out = &entry->stack;
+	return 0;
+}
+
+void lm_stack_ref(const struct lm_stack *stack)
+{
+	((struct stack_entry *)stack)->references++;
+}
+
+void lm_stack_unref(struct lm_stacks *stacks, const struct lm_stack *stack)
+{
+	struct stack_entry *entry = (struct stack_entry *)stack;
+	uint32_t len;
+
+	if (!entry || --entry->references)
+		return;
+	len = entry->stack.frames_len;
+	for (uint32_t i = 0; i < len; i++) {
+		struct frame_entry *frame = (struct frame_entry *)entry->frames[i];
+
+		/* a frame may stand in the stack more than once */
+		if (--frame->users == 0)
+			free_frame(stacks, frame);
+		entry->frames[i] = NULL;
+	}
+	entry->stack.frames_len = 0;
+	free_stack(stacks, entry);
+}
