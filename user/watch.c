@@ -135,6 +135,8 @@ static void report(struct watch *watch, bool final)
 
 static bool is_last_report(const struct watch *watch)
 {
+	if (watch->config->mode == LM_MODE_SNAPSHOT)
+		return true;
 	return watch->config->count && watch->reports + 1 >= watch->config->count;
 }
 

@@ -217,7 +217,7 @@ class Result:
                 f"stdout ({len(self.out)} bytes): {self.out[:1500].decode(errors='replace')}")
 
 
-def run(t, *arguments, code=0, deadline_s=60, clean=True, prefix=(), **options):
+def run(t, *arguments, code=0, deadline_s=25, clean=True, prefix=(), **options):
     """Runs leakmon to its end."""
     words = [*map(str, prefix), BINARY, *map(str, arguments)]
     try:

@@ -221,13 +221,20 @@ static enum step step_up(struct walk *walk, const struct lm_region *region)
 
 static void set_registers(struct walk *walk, const struct lm_regs *regs)
 {
-	const uint64_t values[LM_DWARF_REGISTERS] = {
-		[1] = regs->dx, [3] = regs->bx, [4] = regs->si, [5] = regs->di, [RBP] = regs->bp, [RSP] = regs->sp,
-		[8] = regs->r8, [9] = regs->r9, [10] = regs->r10, [12] = regs->r12, [13] = regs->r13, [14] = regs->r14,
-		[15] = regs->r15, [RETURN_ADDRESS] = regs->ip};
-
-	memcpy(walk->registers.value, values, sizeof(values));
-	walk->registers.known = 0x1f77a & ~(1u << 11);
+	set_register(walk, 1, regs->dx);
+	set_register(walk, 3, regs->bx);
+	set_register(walk, 4, regs->si);
+	set_register(walk, 5, regs->di);
+	set_register(walk, RBP, regs->bp);
+	set_register(walk, RSP, regs->sp);
+	set_register(walk, 8, regs->r8);
+	set_register(walk, 9, regs->r9);
+	set_register(walk, 10, regs->r10);
+	set_register(walk, 12, regs->r12);
+	set_register(walk, 13, regs->r13);
+	set_register(walk, 14, regs->r14);
+	set_register(walk, 15, regs->r15);
+	set_register(walk, RETURN_ADDRESS, regs->ip);
 	walk->pc = regs->ip;
 	walk->exact = true;
 }
