@@ -45,8 +45,11 @@ struct pt_regs {
 	unsigned long flags, sp;
 };
 
+struct pid_namespace;
+
 struct upid {
 	int nr;
+	struct pid_namespace *ns; /* not read; it makes the step from one to the next right */
 };
 
 struct pid {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Each check tries the real thing: it loads and attaches the programs, starts the resolver, opens what a watch opens. */
+/* Each check tries the real thing: it loads and attaches the programs, starts the resolver, opens what a watch opens.
+ */
 #include "user/doctor.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -62,14 +65,26 @@ static bool opens(const char *path, int flags, char *why, size_t why_size)
 	return true;
 }
 
+static bool has_capability(unsigned capability, const char *name, char *why, size_t why_size)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+
+	if (syscall(SYS_capget, &header, data) == 0 && data[capability / 32].effective & 1u << capability % 32)
+		return true;
+	snprintf(why, why_size, "this process has no %s", name);
+	return false;
+}
+
 static bool reads_memory(char *why, size_t why_size)
 {
-	return opens("/proc/1/mem", O_RDONLY, why, why_size);
+	return has_capability(CAP_SYS_PTRACE, "CAP_SYS_PTRACE", why, why_size);
 }
 
 static bool opens_mapped_files(char *why, size_t why_size)
 {
-	return opens("/proc/1/map_files", O_RDONLY | O_DIRECTORY, why, why_size);
+	return has_capability(CAP_SYS_ADMIN, "CAP_SYS_ADMIN", why, why_size) ||
+	       has_capability(CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE", why, why_size);
 }
 
 static bool starts_resolver(char *why, size_t why_size)
@@ -133,9 +148,11 @@ static const struct check checks[] = {
 		"kernel stacks are addresses, and some waits cannot be told apart",
 		"sudo sysctl kernel.kptr_restrict=1, and run it as root"},
 	{"futex calls by fexit", lm_kernel_has_fexit, false,
-		"who last woke a futex is known only with --futex on or -p, which slows every system call of the machine a little",
+		"who last woke a futex is known only with --futex on or -p, which slows every system call of the "
+		"machine a little",
 		"use a kernel with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"},
-	{"futex calls by tracepoint", has_futex_tracepoint, false, "without fexit too: who last woke a futex is not known",
+	{"futex calls by tracepoint", has_futex_tracepoint, false,
+		"without fexit too: who last woke a futex is not known",
 		"use a kernel with CONFIG_FTRACE_SYSCALLS, and run it as root"},
 	{"separate debug files", has_separate_debug_files, false,
 		"stripped system libraries have no line numbers and fewer names", "sudo apt-get install libc6-dbg"},

@@ -88,25 +88,29 @@ static void normalise(const struct lm_stack *stack, size_t *first, size_t *end)
 	}
 }
 
-/* Recursion folded: does the frame at i repeat the one or two before it? Interned frames are compared by address. */
-static bool is_recursion(const struct lm_stack *stack, size_t first, size_t i)
+/* Leaves out of len frames the last one or two if they repeat those before them. Interned frames are compared by
+ * address. Returns the new length. */
+static size_t fold(const struct lm_frame *const *frames, size_t len)
 {
-	const struct lm_frame *const *frames = stack->frames;
-
-	if (i >= first + 1 && frames[i] == frames[i - 1])
-		return true;
-	return i >= first + 3 && frames[i] == frames[i - 2] && frames[i - 1] == frames[i - 3];
+	if (len >= 2 && frames[len - 1] == frames[len - 2])
+		return len - 1;
+	if (len >= 4 && frames[len - 1] == frames[len - 3] && frames[len - 2] == frames[len - 4])
+		return len - 2;
+	return len;
 }
 
 static uint64_t hash_stack(uint64_t hash, const struct lm_stack *stack)
 {
-	size_t first, end;
+	const struct lm_frame *frames[LM_STACK_MAX];
+	size_t first, end, len = 0;
 
 	normalise(stack, &first, &end);
 	for (size_t i = first; i < end; i++) {
-		if (!is_recursion(stack, first, i))
-			hash = hash_frame(hash, stack->frames[i]);
+		frames[len++] = stack->frames[i];
+		len = fold(frames, len);
 	}
+	for (size_t i = 0; i < len; i++)
+		hash = hash_frame(hash, frames[i]);
 	return hash;
 }
 
@@ -207,7 +211,7 @@ int lm_groups_find(struct lm_groups *groups, const struct lm_place *place, struc
 }
 
 void lm_groups_join(struct lm_groups *groups, struct lm_group *group, struct lm_resident *resident, uint64_t since_ns,
-                    bool has_object, uint64_t object)
+	bool has_object, uint64_t object)
 {
 	resident->group = group;
 	resident->since_ns = since_ns;
@@ -283,8 +287,7 @@ static void drop_oldest_empty(struct lm_groups *groups, size_t excess)
 	struct lm_group *group, *next;
 
 	HASH_SORT(groups->table, earliest_emptied);
-	HASH_ITER(hh, groups->table, group, next)
-	{
+	HASH_ITER (hh, groups->table, group, next) {
 		if (!excess-- || !group->emptied_ns)
 			break;
 		free_group(groups, group);
@@ -296,8 +299,7 @@ void lm_groups_tick(struct lm_groups *groups, uint64_t now_ns)
 	struct lm_group *group, *next;
 	size_t empty = 0;
 
-	HASH_ITER(hh, groups->table, group, next)
-	{
+	HASH_ITER (hh, groups->table, group, next) {
 		take_sample(groups, group, now_ns);
 		empty += group->count == 0;
 	}
@@ -365,8 +367,8 @@ static const struct lm_group_sample *base_sample(
 }
 
 /* Arrivals of the present members over the last horizon, or the life of the process if that is shorter. */
-static double rate_of_members(const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns,
-                              uint64_t process_start_ns)
+static double rate_of_members(
+	const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns, uint64_t process_start_ns)
 {
 	const uint64_t youngest_ns = groups->horizon_ns / 30;
 	uint64_t age_ns = now_ns - process_start_ns;
@@ -381,8 +383,8 @@ static double rate_of_members(const struct lm_groups *groups, const struct lm_gr
 	return arrived * S_PER_H * NS_PER_S / window_ns;
 }
 
-double lm_group_rate_per_h(const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns,
-                           uint64_t process_start_ns)
+double lm_group_rate_per_h(
+	const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns, uint64_t process_start_ns)
 {
 	const struct lm_group_sample *base = base_sample(groups, group, now_ns);
 	uint64_t watched_ns = now_ns - groups->watch_start_ns;
@@ -405,8 +407,7 @@ void lm_groups_drop_process(struct lm_groups *groups, uint64_t process)
 {
 	struct lm_group *group, *next;
 
-	HASH_ITER(hh, groups->table, group, next)
-	{
+	HASH_ITER (hh, groups->table, group, next) {
 		if (group->key.process == process)
 			free_group(groups, group);
 	}
@@ -416,6 +417,6 @@ void lm_groups_free(struct lm_groups *groups)
 {
 	struct lm_group *group, *next;
 
-	HASH_ITER(hh, groups->table, group, next)
-	free_group(groups, group);
+	HASH_ITER (hh, groups->table, group, next)
+		free_group(groups, group);
 }

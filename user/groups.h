@@ -17,7 +17,7 @@
 #include "user/verdicts.h"
 #include "user/waits.h"
 
-#define LM_GROUP_SAMPLES 17  /* of the counts, so that a rate looks back over at most a horizon */
+#define LM_GROUP_SAMPLES 17 /* of the counts, so that a rate looks back over at most a horizon */
 
 /* One stay of a thread in a group; embedded in whatever stands for the thread. */
 struct lm_resident {
@@ -50,7 +50,7 @@ struct lm_group {
 
 	struct lm_resident *residents;
 	int64_t count, arrived, departed;
-	uint64_t departures[LM_VERDICT_AGES]; /* stays that ended at this age or later */
+	uint64_t departures[LM_VERDICT_AGES];     /* stays that ended at this age or later */
 	uint64_t completed[LM_VERDICT_HISTOGRAM]; /* stays by log2 of their ns */
 	uint64_t completed_len, longest_completed_ns;
 	struct lm_group_sample samples[LM_GROUP_SAMPLES]; /* a ring, samples_at is the oldest */
@@ -90,7 +90,7 @@ int lm_groups_find(struct lm_groups *groups, const struct lm_place *place, struc
 
 /* A thread has come to wait in the group since that time. */
 void lm_groups_join(struct lm_groups *groups, struct lm_group *group, struct lm_resident *resident, uint64_t since_ns,
-                    bool has_object, uint64_t object);
+	bool has_object, uint64_t object);
 /* It has left, at that time. Does nothing if it is in no group. */
 void lm_groups_leave(struct lm_groups *groups, struct lm_resident *resident, uint64_t at_ns);
 
@@ -102,8 +102,8 @@ int lm_group_refresh(struct lm_group *group);
 
 /* Growth per hour at that time, NAN if not known: what was seen coming and going, or, before there is enough of that,
  * what the present members' arrivals tell. process_start_ns as CLOCK_BOOTTIME. */
-double lm_group_rate_per_h(const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns,
-                           uint64_t process_start_ns);
+double lm_group_rate_per_h(
+	const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns, uint64_t process_start_ns);
 
 /* The innermost frame of a stack that is not only there to wait. The stack must have frames. */
 const struct lm_frame *lm_groups_leaf_frame(const struct lm_stack *stack);

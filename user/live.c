@@ -3,6 +3,7 @@
  * nothing flickers, and a terminal library is not needed for it. */
 #include "user/live.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -50,7 +51,7 @@ void lm_live_size(const struct lm_live *live, int *columns, int *rows)
 	*rows = size.ws_row;
 }
 
-void lm_live_draw(struct lm_live *live, const char *text)
+int lm_live_draw(struct lm_live *live, const char *text)
 {
 	const char *end;
 
@@ -63,6 +64,7 @@ void lm_live_draw(struct lm_live *live, const char *text)
 			fputs("\r\n", live->stream);
 	}
 	fputs(CLEAR_BELOW, live->stream);
+	return fflush(live->stream) ? -errno : 0;
 }
 
 bool lm_live_quit_pressed(void)

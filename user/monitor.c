@@ -48,8 +48,7 @@ void lm_monitor_on_gone(
 
 int lm_monitor_watch_only(struct lm_monitor *monitor, pid_t pid, uint64_t start_ns)
 {
-	struct lm_watched *watched =
-		realloc(monitor->watched, (monitor->watched_len + 1) * sizeof(*monitor->watched));
+	struct lm_watched *watched = realloc(monitor->watched, (monitor->watched_len + 1) * sizeof(*monitor->watched));
 
 	if (!watched)
 		return -ENOMEM;
@@ -130,8 +129,8 @@ void lm_monitor_free(struct lm_monitor *monitor)
 
 	if (!monitor)
 		return;
-	HASH_ITER(hh, monitor->processes, process, next)
-	remove_process(monitor, process);
+	HASH_ITER (hh, monitor->processes, process, next)
+		remove_process(monitor, process);
 	lm_groups_free(&monitor->groups);
 	for (size_t i = 0; i < monitor->notes_len && i < LM_MONITOR_NOTES; i++)
 		free(monitor->notes[i]);
@@ -295,7 +294,7 @@ static void take_thread(struct lm_monitor *monitor, const struct lm_thread_recor
 	if (!thread)
 		return;
 	stayed = thread->switches == record->switches && thread->state == record->state && is_blocked(record) &&
-	         (thread->resident.group || thread->pending);
+		 (thread->resident.group || thread->pending);
 	thread->seen_look = monitor->look;
 	if (stayed) {
 		thread->confirmed = thread->unwound;
@@ -374,8 +373,7 @@ void lm_monitor_end_look(struct lm_monitor *monitor, bool complete)
 
 	if (!complete)
 		return;
-	HASH_ITER(hh, monitor->processes, process, next_process)
-	{
+	HASH_ITER (hh, monitor->processes, process, next_process) {
 		DL_FOREACH_SAFE(process->threads, thread, next)
 		{
 			if (thread->seen_look != monitor->look)
@@ -470,9 +468,9 @@ static size_t kernel_names(const struct lm_monitor *monitor, const struct lm_pen
 
 	for (size_t i = 0; i < len; i++)
 		names[i] = monitor->config.kernel_symbol
-			? monitor->config.kernel_symbol(
-				monitor->config.kernel_symbol_context, pending->kernel_stack[i], &offset)
-			: NULL;
+				   ? monitor->config.kernel_symbol(
+					     monitor->config.kernel_symbol_context, pending->kernel_stack[i], &offset)
+				   : NULL;
 	return len;
 }
 
@@ -554,8 +552,8 @@ static bool behind_one_lock(const struct lm_group *group)
 {
 	enum lm_wait_class wait_class = group->wait.wait_class;
 
-	return group->objects == 1 &&
-	       (wait_class == LM_WAIT_FUTEX_MUTEX || wait_class == LM_WAIT_FUTEX_PI || wait_class == LM_WAIT_FUTEX_RWLOCK);
+	return group->objects == 1 && (wait_class == LM_WAIT_FUTEX_MUTEX || wait_class == LM_WAIT_FUTEX_PI ||
+					      wait_class == LM_WAIT_FUTEX_RWLOCK);
 }
 
 static int judge_group(struct lm_monitor *monitor, struct lm_group *group)
@@ -602,8 +600,7 @@ int lm_monitor_judge(struct lm_monitor *monitor, bool final)
 	struct lm_group *group, *next;
 	int error = 0;
 
-	HASH_ITER(hh, monitor->groups.table, group, next)
-	{
+	HASH_ITER (hh, monitor->groups.table, group, next) {
 		if (!final && group->judged_ns && monitor->now_ns - group->judged_ns < every_ns)
 			continue;
 		group->judged_ns = monitor->now_ns;

@@ -34,7 +34,7 @@ struct lm_monitor_config {
 /* What only the caller can find out about a process; texts are owned by the process. */
 struct lm_process_facts {
 	char *exe, *build_id, *container_id;
-	uint64_t rss_bytes; /* 0 = not known */
+	uint64_t rss_bytes;     /* 0 = not known */
 	const char *unresolved; /* static text: why its stacks cannot be had, NULL if they can */
 };
 
@@ -60,7 +60,7 @@ struct lm_thread {
 	uint64_t wait_since_ns;
 	uint64_t switches, cpu_ns, fs_base;
 	uint64_t blocked_ns, preempted_ns, waits, last_wait_end_ns, longest_wait_ns;
-	struct lm_pending *pending; /* what is needed for its stack; NULL once it is grouped, or not blocked */
+	struct lm_pending *pending;   /* what is needed for its stack; NULL once it is grouped, or not blocked */
 	const struct lm_stack *stack; /* unwound but not yet confirmed; with a reference */
 	const char *stack_why;
 	bool unwound, confirmed;
@@ -92,8 +92,8 @@ struct lm_watched {
 #define LM_MONITOR_NOTES 20 /* kept between two reports; more are counted */
 
 struct lm_monitor_counters {
-	uint64_t torn_reads;      /* stacks dropped because the thread ran meanwhile */
-	uint64_t unknown_threads; /* SAME records of threads that we have lost */
+	uint64_t torn_reads;                     /* stacks dropped because the thread ran meanwhile */
+	uint64_t unknown_threads;                /* SAME records of threads that we have lost */
 	uint64_t threads_started, threads_ended; /* since the last report */
 };
 

@@ -3,6 +3,9 @@
 #include "user/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,10 +33,10 @@ static int open_temporary(struct lm_output *output)
 		error = -errno;
 		goto free_name;
 	}
-	fchmod(fd, 0666 & ~mask);
-	output->stream = fdopen(fd, "w");
-	if (output->stream)
+	if (fchmod(fd, 0666 & ~mask) == 0) {
+		output->fd = fd;
 		return 0;
+	}
 	error = -errno;
 	unlink(output->temporary);
 	close(fd);
@@ -45,34 +48,39 @@ free_name:
 
 int lm_output_open(const char *path, struct lm_output *output)
 {
-	*output = (struct lm_output){.path = path};
-	if (!path) {
-		output->stream = stdout;
+	*output = (struct lm_output){.path = path, .fd = STDOUT_FILENO};
+	if (!path)
 		return 0;
-	}
 	if (!is_special(path))
 		return open_temporary(output);
-	output->stream = fopen(path, "we");
-	return output->stream ? 0 : -errno;
+	output->fd = open(path, O_WRONLY | O_CLOEXEC);
+	return output->fd < 0 ? -errno : 0;
 }
 
-int lm_output_flush(struct lm_output *output)
+int lm_output_write(struct lm_output *output, const char *bytes, size_t len)
 {
-	errno = 0;
-	if (fflush(output->stream) == 0 && !ferror(output->stream))
-		return 0;
-	return errno ? -errno : -EIO;
+	while (len) {
+		ssize_t written = write(output->fd, bytes, len);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return -errno;
+		bytes += written;
+		len -= written;
+	}
+	return 0;
 }
 
 int lm_output_finish(struct lm_output *output)
 {
-	int error = lm_output_flush(output);
+	int error = 0;
 
 	if (!output->path)
-		return error;
-	if (fclose(output->stream) && !error)
+		return 0;
+	if (close(output->fd))
 		error = -errno;
-	output->stream = NULL;
+	output->fd = -1;
 	if (!error && output->temporary && rename(output->temporary, output->path))
 		error = -errno;
 	if (error)
@@ -84,9 +92,9 @@ int lm_output_finish(struct lm_output *output)
 
 void lm_output_abandon(struct lm_output *output)
 {
-	if (output->path && output->stream)
-		fclose(output->stream);
-	output->stream = NULL;
+	if (output->path && output->fd >= 0)
+		close(output->fd);
+	output->fd = -1;
 	if (output->temporary)
 		unlink(output->temporary);
 	free(output->temporary);

@@ -3,11 +3,10 @@
 #ifndef LM_OUTPUT_H
 #define LM_OUTPUT_H
 
-#include <stdbool.h>
-#include <stdio.h>
+#include <stddef.h>
 
 struct lm_output {
-	FILE *stream;
+	int fd;           /* -1 = none */
 	const char *path; /* NULL = stdout */
 	char *temporary;  /* what is written until lm_output_finish; NULL when path is no regular file */
 };
@@ -15,10 +14,10 @@ struct lm_output {
 /* Opens stdout (path NULL), or a temporary file beside path; a device or pipe is written directly. 0 or -errno. */
 int lm_output_open(const char *path, struct lm_output *output);
 
-/* Pushes out what was written. 0 or -errno; -EPIPE when the reader has gone. */
-int lm_output_flush(struct lm_output *output);
+/* Writes all of it. 0 or -errno; -EPIPE when the reader has gone. */
+int lm_output_write(struct lm_output *output, const char *bytes, size_t len);
 
-/* Flushes and gives the file its name. 0 or -errno: then the temporary file is removed. */
+/* Closes the file and gives it its name. 0 or -errno: then the temporary file is removed. */
 int lm_output_finish(struct lm_output *output);
 
 /* Drops what is not finished. */

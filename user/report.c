@@ -31,12 +31,6 @@ static double age_s(const struct report *report, uint64_t since_ns)
 	return report->now_ns > since_ns ? (report->now_ns - since_ns) / NS_PER_S : 0;
 }
 
-static bool counts_as_blocked(const struct report *report, const struct lm_thread *thread)
-{
-	return thread->wait_since_ns && report->now_ns >= thread->wait_since_ns &&
-	       report->now_ns - thread->wait_since_ns >= report->monitor->config.min_blocked_ns;
-}
-
 static size_t stack_lines(const struct lm_stack *stack)
 {
 	size_t lines = 0;
@@ -47,7 +41,7 @@ static size_t stack_lines(const struct lm_stack *stack)
 }
 
 static void fill_line(const struct report *report, const struct lm_frame *frame, const struct lm_function *function,
-                      struct lm_snapshot_frame *line)
+	struct lm_snapshot_frame *line)
 {
 	line->module = lm_arena_text(report->arena, frame->module->name);
 	line->build_id = lm_arena_text(report->arena, frame->module->build_id);
@@ -98,9 +92,9 @@ static int fill_kernel_stack(const struct report *report, const struct lm_group 
 		return -ENOMEM;
 	for (size_t i = 0; i < group->kernel_stack_len; i++) {
 		uint64_t offset = group->kernel_stack[i];
-		const char *name = config->kernel_symbol
-			? config->kernel_symbol(config->kernel_symbol_context, group->kernel_stack[i], &offset)
-			: NULL;
+		const char *name = config->kernel_symbol ? config->kernel_symbol(config->kernel_symbol_context,
+								   group->kernel_stack[i], &offset)
+							 : NULL;
 
 		lines[i].function = lm_arena_text(report->arena, name);
 		lines[i].offset = offset;
@@ -115,7 +109,8 @@ static const struct lm_thread *thread_of(const struct lm_resident *resident)
 	return (const struct lm_thread *)((const char *)resident - offsetof(struct lm_thread, resident));
 }
 
-static void fill_member(const struct report *report, const struct lm_resident *resident, struct lm_snapshot_member *member)
+static void fill_member(
+	const struct report *report, const struct lm_resident *resident, struct lm_snapshot_member *member)
 {
 	const struct lm_thread *thread = thread_of(resident);
 
@@ -207,8 +202,7 @@ static int fill_site(const struct report *report, struct lm_group *group, struct
 	site->oldest_blocked_since_ns = wall_time(report, group->oldest_ns);
 	site->newest_blocked_since_ns = wall_time(report, group->newest_ns);
 	site->median_blocked_s = age_s(report, group->median_ns);
-	site->rate_per_h =
-		lm_group_rate_per_h(&report->monitor->groups, group, report->now_ns, process->key.start_ns);
+	site->rate_per_h = lm_group_rate_per_h(&report->monitor->groups, group, report->now_ns, process->key.start_ns);
 	site->idle_pool = is_idle_pool(group);
 	error = fill_stack(report, group, site);
 	if (!error)
@@ -270,10 +264,10 @@ static const char *place_name(const struct report *report, const struct lm_group
 	if (group->leaf)
 		return lm_arena_text(report->arena, group->leaf);
 	if (!group->stack || !group->stack->frames_len)
-		return lm_arena_format(report->arena, "an unknown place (%s)", lm_wait_class_name(group->wait.wait_class));
+		return lm_arena_format(
+			report->arena, "an unknown place (%s)", lm_wait_class_name(group->wait.wait_class));
 	frame = lm_groups_leaf_frame(group->stack);
-	return lm_arena_format(
-		report->arena, "%s+0x%llx", frame->module->name, (unsigned long long)frame->offset);
+	return lm_arena_format(report->arena, "%s+0x%llx", frame->module->name, (unsigned long long)frame->offset);
 }
 
 static void fill_finding(const struct report *report, const struct lm_group *group, struct lm_snapshot_finding *finding)
@@ -281,12 +275,13 @@ static void fill_finding(const struct report *report, const struct lm_group *gro
 	const struct lm_process *process = thread_of(group->residents)->process;
 	const struct lm_snapshot_evidence *evidence = &group->verdict.evidence;
 	const char *window = text_duration(report, evidence->window_s);
-	const char *left = evidence->departures == 0 ? "none has left" :
-		lm_arena_format(report->arena, "%lld have left", (long long)evidence->departures);
+	const char *left = evidence->departures == 0
+				   ? "none has left"
+				   : lm_arena_format(report->arena, "%lld have left", (long long)evidence->departures);
 	const char *longest = isnan(evidence->longest_completed_s)
-		? "no wait here was seen to end"
-		: lm_arena_format(report->arena, "the longest wait completed here was %s",
-			text_duration(report, evidence->longest_completed_s));
+				      ? "no wait here was seen to end"
+				      : lm_arena_format(report->arena, "the longest wait completed here was %s",
+						text_duration(report, evidence->longest_completed_s));
 
 	name_finding(group, process, finding->id);
 	finding->level = group->verdict.level;
@@ -301,7 +296,8 @@ static void fill_finding(const struct report *report, const struct lm_group *gro
 		evidence->retrospective ? "were started and blocked in" : "entered", place_name(report, group), window,
 		(long long)evidence->cohorts_filled, (long long)evidence->cohorts, left, longest);
 	finding->wrong_if = lm_arena_format(report->arena,
-		"it is a fixed pool larger than %lld, or waits here normally last over %s", (long long)group->count, window);
+		"it is a fixed pool larger than %lld, or waits here normally last over %s", (long long)group->count,
+		window);
 }
 
 static bool has_finding(const struct lm_group *group)
@@ -360,16 +356,15 @@ static int fill_sites(const struct report *report)
 	return error ? error : fill_findings(report, groups, len);
 }
 
-static void fill_unavailable(const struct report *report, const struct lm_process *process,
-                             struct lm_snapshot_process *out)
+static void fill_unavailable(
+	const struct report *report, const struct lm_process *process, struct lm_snapshot_process *out)
 {
 	struct lm_snapshot_unavailable *items = lm_arena_alloc(report->arena, 3 * sizeof(*items));
 
 	if (!items)
 		return;
 	if (process->facts.unresolved)
-		items[out->unavailable_len++] =
-			(struct lm_snapshot_unavailable){"stacks", process->facts.unresolved};
+		items[out->unavailable_len++] = (struct lm_snapshot_unavailable){"stacks", process->facts.unresolved};
 	if (process->compat)
 		items[out->unavailable_len++] =
 			(struct lm_snapshot_unavailable){"stacks", "32-bit code is not unwound"};
@@ -393,7 +388,8 @@ static void fill_process(const struct report *report, const struct lm_process *p
 	out->rss_bytes = process->facts.rss_bytes ? (int64_t)process->facts.rss_bytes : -1;
 	out->threads = process->threads_len;
 	DL_FOREACH(process->threads, thread)
-	out->blocked_threads += counts_as_blocked(report, thread);
+	/* one whose stack was torn is counted among the losses, and looked at again */
+	out->blocked_threads += thread->resident.group != NULL;
 	fill_unavailable(report, process, out);
 	report->out->totals.threads += out->threads;
 	report->out->totals.blocked_threads += out->blocked_threads;
@@ -434,7 +430,8 @@ static int fill_notes(const struct report *report)
 	if (monitor->notes_len > kept)
 		notes[len++] = lm_arena_format(report->arena, "… and %zu more events", monitor->notes_len - kept);
 	if (counters->threads_started || counters->threads_ended)
-		notes[len++] = lm_arena_format(report->arena, "%llu threads started and %llu ended since the last report",
+		notes[len++] = lm_arena_format(report->arena,
+			"%llu threads started and %llu ended since the last report",
 			(unsigned long long)counters->threads_started, (unsigned long long)counters->threads_ended);
 	monitor->notes_len = 0;
 	counters->threads_started = 0;

@@ -23,8 +23,8 @@
 
 #define NS_PER_S 1000000000ull
 #define PROC_ROOT "/proc"
-#define UNWIND_BATCH 512  /* bounds the memory of a look; a batch of one process takes about 5 ms */
-#define CONFIRM_ROUNDS 2  /* looks that confirm stacks, at most: what still moves waits for the next look */
+#define UNWIND_BATCH 512 /* bounds the memory of a look; a batch of one process takes about 5 ms */
+#define CONFIRM_ROUNDS 2 /* looks that confirm stacks, at most: what still moves waits for the next look */
 #define EXIT_FAILED 2
 #define EXIT_REFUSED 77
 
@@ -74,7 +74,8 @@ static int explain_pid(pid_t pid, int error)
 	uint64_t start_ns;
 
 	if (lm_proc_start(PROC_ROOT, pid, &start_ns) == 0)
-		lm_error("-p %d: that is a thread, not a process: name its process (Tgid in /proc/%d/status)", pid, pid);
+		lm_error(
+			"-p %d: that is a thread, not a process: name its process (Tgid in /proc/%d/status)", pid, pid);
 	else if (error == -ESRCH || error == -EINVAL || error == -ENOENT)
 		lm_error("-p %d: there is no process with this PID; ps -e lists them", pid);
 	else
@@ -296,8 +297,7 @@ static void learn_facts(struct lm_session *session, struct lm_process *process)
 	lm_proc_container(PROC_ROOT, pid, &process->facts.container_id);
 	if (process->target)
 		return;
-	error = lm_target_open(
-		session->resolver, pid, process->key.start_ns, (struct lm_target **)&process->target);
+	error = lm_target_open(session->resolver, pid, process->key.start_ns, (struct lm_target **)&process->target);
 	if (error) {
 		process->facts.unresolved = why_no_target(error);
 		session->skipped_processes += error != -ESRCH;

@@ -91,12 +91,12 @@ void lm_stacks_free(struct lm_stacks *stacks)
 
 	if (!stacks)
 		return;
-	HASH_ITER(hh, stacks->stacks, stack, next_stack)
-	free_stack(stacks, stack);
-	HASH_ITER(hh, stacks->frames, frame, next_frame)
-	free_frame(stacks, frame);
-	HASH_ITER(hh, stacks->modules, module, next_module)
-	free_module(stacks, module);
+	HASH_ITER (hh, stacks->stacks, stack, next_stack)
+		free_stack(stacks, stack);
+	HASH_ITER (hh, stacks->frames, frame, next_frame)
+		free_frame(stacks, frame);
+	HASH_ITER (hh, stacks->modules, module, next_module)
+		free_module(stacks, module);
 	free(stacks);
 }
 
@@ -206,7 +206,7 @@ static uint64_t hash_stack(const struct lm_frame *const *frames, size_t len)
 }
 
 int lm_stacks_intern(struct lm_stacks *stacks, const struct lm_frame *const *frames, size_t frames_len,
-                     enum lm_stack_end end, const struct lm_stack **out)
+	enum lm_stack_end end, const struct lm_stack **out)
 {
 	size_t bytes = frames_len * sizeof(frames[0]);
 	struct stack_entry *entry;

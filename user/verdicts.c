@@ -20,10 +20,10 @@ const double lm_verdict_ages_s[LM_VERDICT_AGES] = {60, 120, 300, 600, 1200, 2400
 
 struct level_rule {
 	enum lm_level level;
-	double age_floor_s;    /* A0 */
-	size_t survivors;      /* K */
-	int filled, cohorts;   /* R of M */
-	double window_s;       /* W */
+	double age_floor_s;  /* A0 */
+	size_t survivors;    /* K */
+	int filled, cohorts; /* R of M */
+	double window_s;     /* W */
 	double warm_up_s;
 	double departed_share; /* φ */
 };
@@ -64,7 +64,8 @@ static size_t count_older(const struct lm_verdict_input *input, uint64_t age_ns)
 	return older;
 }
 
-/* A, the age from which a member counts as a survivor: the index of its floor in lm_verdict_ages_s, -1 if none will do. */
+/* A, the age from which a member counts as a survivor: the index of its floor in lm_verdict_ages_s, -1 if none will do.
+ */
 static int age_floor(const struct lm_verdict_input *input, const struct level_rule *rule)
 {
 	double scale = time_scale(input) * NS_PER_S;
@@ -107,7 +108,7 @@ static int filled_cohorts(const uint64_t *times, size_t len, uint64_t first_ns, 
 
 /* Puts the ascending arrival times to the test, in cohorts from first_ns to the age floor. */
 static void judge(const struct lm_verdict_input *input, const struct level_rule *rule, uint64_t floor_ns,
-                  uint64_t first_ns, const uint64_t *times, size_t len, bool retrospective, struct lm_verdict *verdict)
+	uint64_t first_ns, const uint64_t *times, size_t len, bool retrospective, struct lm_verdict *verdict)
 {
 	double scale = time_scale(input) * NS_PER_S;
 	uint64_t end_ns = input->now_ns - floor_ns;
@@ -140,7 +141,7 @@ static void judge(const struct lm_verdict_input *input, const struct level_rule 
 
 /* Arrivals that we have seen: after we came and after the process had warmed up. */
 static void judge_observed(const struct lm_verdict_input *input, const struct level_rule *rule, uint64_t *times,
-                           struct lm_verdict *verdict)
+	struct lm_verdict *verdict)
 {
 	double scale = time_scale(input) * NS_PER_S;
 	uint64_t from_ns = input->process_start_ns + (uint64_t)(rule->warm_up_s * scale);
@@ -187,7 +188,7 @@ static bool began_early(const uint64_t *times, size_t len, uint64_t first_ns, ui
 
 /* What the kernel knew before we came: the births of the present members. */
 static void judge_retrospective(const struct lm_verdict_input *input, const struct level_rule *rule, uint64_t *times,
-                                struct lm_verdict *verdict)
+	struct lm_verdict *verdict)
 {
 	double scale = time_scale(input) * NS_PER_S;
 	uint64_t from_ns = input->process_start_ns + (uint64_t)(rule->warm_up_s * scale);

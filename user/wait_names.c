@@ -171,29 +171,31 @@ static const struct lm_call_wait call_waits[] = {
 };
 
 /* Functions that only wait for their caller, beside those of user_waits. */
-static const char *const wait_functions[] = {"futex_abstimed_wait*", "futex_wait*", "futex_reltimed_wait*",
-	"GI_futex*", "syscall_cp*", "timedwait*", "wait", "syscall_cancel*", "internal_syscall_cancel*", "read", "libc_read",
-	"write", "libc_write", "readv", "writev", "pread64", "poll", "ppoll", "select", "select64", "pselect", "epoll_wait",
-	"epoll_pwait", "recv", "libc_recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg", "accept", "libc_accept",
-	"accept4", "connect", "nanosleep", "clock_nanosleep*", "sleep", "usleep", "pause", "libc_pause", "sigsuspend",
-	"sigwait", "sigtimedwait", "sigwaitinfo", "wait4", "waitpid", "waitid", "flock", "fcntl*", "ioctl", "syscall",
-	"std::condition_variable::wait*", "std::mutex::lock", "gthread*", "std::thread::join*", "std::this_thread::sleep*",
-	"std::recursive_mutex::lock", "std::unique_lock*", "std::lock_guard*", "std::shared_mutex*", "std::shared_timed_mutex*",
-	"std::condition_variable_any*", "std::future*", "std::basic_future*", "std::__basic_future*",
-	"std::_State_baseV2*", "std::__future_base*", "std::sys::*", "std::sys_common::*", "std::thread::sleep*",
-	"std::thread::JoinInner*", "std::thread::JoinHandle*", "std::sync::*", "core::*", "alloc::*",
-	"runtime.futexsleep*", "runtime.notesleep*", NULL};
+static const char *const wait_functions[] = {"futex_abstimed_wait*", "futex_wait*", "futex_reltimed_wait*", "GI_futex*",
+	"syscall_cp*", "timedwait*", "wait", "syscall_cancel*", "internal_syscall_cancel*", "read", "libc_read",
+	"write", "libc_write", "readv", "writev", "pread64", "poll", "ppoll", "select", "select64", "pselect",
+	"epoll_wait", "epoll_pwait", "recv", "libc_recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg", "accept",
+	"libc_accept", "accept4", "connect", "nanosleep", "clock_nanosleep*", "sleep", "usleep", "pause", "libc_pause",
+	"sigsuspend", "sigwait", "sigtimedwait", "sigwaitinfo", "wait4", "waitpid", "waitid", "flock", "fcntl*",
+	"ioctl", "syscall", "std::condition_variable::wait*", "std::mutex::lock", "gthread*", "std::thread::join*",
+	"std::this_thread::sleep*", "std::recursive_mutex::lock", "std::unique_lock*", "std::lock_guard*",
+	"std::shared_mutex*", "std::shared_timed_mutex*", "std::condition_variable_any*", "std::future*",
+	"std::basic_future*", "std::__basic_future*", "std::_State_baseV2*", "std::__future_base*", "std::sys::*",
+	"std::sys_common::*", "std::thread::sleep*", "std::thread::JoinInner*", "std::thread::JoinHandle*",
+	"std::sync::*", "core::*", "alloc::*", "runtime.futexsleep*", "runtime.notesleep*", NULL};
 
 static const char *const start_functions[] = {"start_thread", "clone", "clone3", "start", "libc_start_main*",
-	"libc_start_call_main", "start_c", "libc_start_main_stage2", "execute_native_thread_routine", "std::thread::State_impl*",
-	"std::thread::_State_impl*", "std::thread::Invoker*", "std::thread::_Invoker*", "std::invoke*", "std::__invoke*",
-	"std::rt::*", "std::sys::*", "std::sys_common::*", "std::panic*", "std::thread::Builder::*", "std::thread::lifecycle*",
-	"rust_begin_short_backtrace*", "rust_try", "core::ops::function::*", "alloc::boxed::*",
-	"<alloc::boxed::Box<F,A> as core::ops::function::FnOnce<Args>>::call_once", "pthread_start*", "thread_start", NULL};
+	"libc_start_call_main", "start_c", "libc_start_main_stage2", "execute_native_thread_routine",
+	"std::thread::State_impl*", "std::thread::_State_impl*", "std::thread::Invoker*", "std::thread::_Invoker*",
+	"std::invoke*", "std::__invoke*", "std::rt::*", "std::sys::*", "std::sys_common::*", "std::panic*",
+	"std::thread::Builder::*", "std::thread::lifecycle*", "rust_begin_short_backtrace*", "rust_try",
+	"core::ops::function::*", "alloc::boxed::*",
+	"<alloc::boxed::Box<F,A> as core::ops::function::FnOnce<Args>>::call_once", "pthread_start*", "thread_start",
+	NULL};
 
 static const char *const idle_workers[] = {"*ThreadPoolExecutor.getTask*", "*ThreadPoolExecutor::getTask*",
-	"*ForkJoinPool.awaitWork*", "*ForkJoinPool::awaitWork*", "*concurrent.futures.thread*_worker*", "*_worker_loop*",
-	NULL};
+	"*ForkJoinPool.awaitWork*", "*ForkJoinPool::awaitWork*", "*concurrent.futures.thread*_worker*",
+	"*_worker_loop*", NULL};
 
 /* Does text match the pattern, in which * stands for anything? Patterns are short and have at most three of them. */
 static bool matches(const char *pattern, const char *text)
@@ -261,6 +263,21 @@ const struct lm_call_wait *lm_wait_find_call(int64_t nr)
 			return &call_waits[i];
 	}
 	return NULL;
+}
+
+const char *lm_wait_public_name(const char *function)
+{
+	char buffer[256];
+	const char *name = plain_name(function, buffer, sizeof(buffer));
+
+	if (strncmp(name, "libc_", 5) == 0)
+		name += 5;
+	for (const char *const *known = wait_functions; *known; known++) {
+		if (!strchr(*known, '*') && !strchr(*known, ':') && strcmp(*known, name) == 0)
+			return *known;
+	}
+	/* nanosleep's own helper */
+	return strcmp(name, "clock_nanosleep_time64") == 0 ? "clock_nanosleep" : NULL;
 }
 
 bool lm_wait_is_wait_function(const char *function)

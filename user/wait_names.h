@@ -36,6 +36,9 @@ struct lm_call_wait {
 
 extern const struct lm_kernel_wait lm_kernel_waits[];
 
+/* The name of libc's wait functions as programs call them (__GI___libc_read: "read"), static text; NULL for others. */
+const char *lm_wait_public_name(const char *function);
+
 /* NULL if there is none. */
 const struct lm_user_wait *lm_wait_find_name(const char *function);
 const struct lm_call_wait *lm_wait_find_call(int64_t nr);

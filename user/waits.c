@@ -86,7 +86,8 @@ static enum lm_wait_class futex_class_by_word(const struct lm_wait_evidence *evi
 	return LM_WAIT_FUTEX_OTHER;
 }
 
-static void classify_futex(const struct lm_wait_evidence *evidence, const struct lm_user_wait *named, struct lm_wait *wait)
+static void classify_futex(
+	const struct lm_wait_evidence *evidence, const struct lm_user_wait *named, struct lm_wait *wait)
 {
 	wait->detail = named ? named->detail : "futex";
 	if (named)
@@ -122,7 +123,8 @@ static bool is_futex_call(const struct lm_wait_evidence *evidence)
 }
 
 /* Which class a system call waits in; for those on descriptors, the kernel functions say what kind of file it is. */
-static void classify_call(const struct lm_wait_evidence *evidence, const struct lm_kernel_wait *kernel, struct lm_wait *wait)
+static void classify_call(
+	const struct lm_wait_evidence *evidence, const struct lm_kernel_wait *kernel, struct lm_wait *wait)
 {
 	const struct lm_call_wait *call = lm_wait_find_call(evidence->regs.nr);
 
@@ -144,9 +146,30 @@ static void classify_call(const struct lm_wait_evidence *evidence, const struct 
 	}
 }
 
+static bool is_futex_class(enum lm_wait_class wait_class)
+{
+	return wait_class <= LM_WAIT_FUTEX_OTHER;
+}
+
 static bool is_stopped(uint32_t state)
 {
 	return state & (LM_STATE_STOPPED | LM_STATE_TRACED);
+}
+
+/* The call that the application made: the last of the wait functions that the stack begins with. It is what the
+ * source says (nanosleep), where the system call may have another name (clock_nanosleep). */
+static void name_call(const struct lm_wait_evidence *evidence, struct lm_wait *wait)
+{
+	const char *name = NULL;
+
+	for (size_t i = 0; i < evidence->user_len && evidence->user[i]; i++) {
+		if (!lm_wait_is_wait_function(evidence->user[i]))
+			break;
+		name = evidence->user[i];
+	}
+	name = name ? lm_wait_public_name(name) : NULL;
+	if (name)
+		wait->detail = name;
 }
 
 void lm_wait_classify(const struct lm_wait_evidence *evidence, struct lm_wait *wait)
@@ -159,8 +182,7 @@ void lm_wait_classify(const struct lm_wait_evidence *evidence, struct lm_wait *w
 	} else if (evidence->have_regs && is_futex_call(evidence)) {
 		classify_futex(evidence, find_user_wait(evidence), &result);
 	} else if (evidence->state == LM_STATE_UNINTERRUPTIBLE && (!kernel || !kernel->also_uninterruptible)) {
-		const struct lm_call_wait *call =
-			evidence->have_regs ? lm_wait_find_call(evidence->regs.nr) : NULL;
+		const struct lm_call_wait *call = evidence->have_regs ? lm_wait_find_call(evidence->regs.nr) : NULL;
 
 		result.wait_class = LM_WAIT_DISK;
 		result.detail = call ? call->name : NULL;
@@ -170,5 +192,7 @@ void lm_wait_classify(const struct lm_wait_evidence *evidence, struct lm_wait *w
 		result.wait_class = kernel->wait_class;
 		result.detail = kernel->detail;
 	}
+	if (!is_futex_class(result.wait_class))
+		name_call(evidence, &result);
 	*wait = result;
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,7 +20,8 @@
 #include "user/session.h"
 
 #define NS_PER_S 1000000000ull
-#define LOOK_MAX_NS NS_PER_S /* reports may be rarer than this, looks are not: arrivals between them would be missed */
+#define LOOK_MAX_NS NS_PER_S /* reports may be rarer than this, looks are not: arrivals between them would be missed   \
+			      */
 #define DEFAULT_TOP_TEXT 20
 
 enum source { SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_EVENTS, SOURCE_KEYS, SOURCES };
@@ -47,7 +49,9 @@ static struct lm_render_options render_options(const struct watch *watch)
 {
 	const struct lm_config *config = watch->config;
 	struct lm_render_options options = {
-		.top = config->top >= 0 ? config->top : config->format == LM_FORMAT_TEXT ? DEFAULT_TOP_TEXT : 0,
+		.top = config->top >= 0                   ? config->top
+		       : config->format == LM_FORMAT_TEXT ? DEFAULT_TOP_TEXT
+							  : 0,
 		.members = config->members,
 		.min_level = config->min_level,
 	};
@@ -55,11 +59,12 @@ static struct lm_render_options render_options(const struct watch *watch)
 	if (config->format != LM_FORMAT_TEXT)
 		return options;
 	options.color = config->color == LM_COLOR_ALWAYS ||
-			(config->color == LM_COLOR_AUTO && isatty(fileno(watch->output.stream)) && !getenv("NO_COLOR"));
+			(config->color == LM_COLOR_AUTO && isatty(watch->output.fd) && !getenv("NO_COLOR"));
 	return options;
 }
 
-static int draw_frame(struct watch *watch)
+/* A report is rendered whole before any of it is written. */
+static int write_report(struct watch *watch)
 {
 	struct lm_render_options options = render_options(watch);
 	char *text = NULL;
@@ -69,26 +74,17 @@ static int draw_frame(struct watch *watch)
 
 	if (!memory)
 		return -errno;
-	lm_live_size(&watch->live, &options.columns, &options.rows);
-	error = lm_render_text(memory, &watch->last, &options);
+	if (watch->is_live)
+		lm_live_size(&watch->live, &options.columns, &options.rows);
+	error = renderers[watch->config->format](memory, &watch->last, &options);
 	if (fclose(memory) && !error)
 		error = -ENOMEM;
-	if (!error)
-		lm_live_draw(&watch->live, text);
+	if (!error && watch->is_live)
+		error = lm_live_draw(&watch->live, text);
+	else if (!error)
+		error = lm_output_write(&watch->output, text, len);
 	free(text);
 	return error;
-}
-
-static int write_report(struct watch *watch)
-{
-	struct lm_render_options options = render_options(watch);
-	int error;
-
-	if (watch->is_live)
-		error = draw_frame(watch);
-	else
-		error = renderers[watch->config->format](watch->output.stream, &watch->last, &options);
-	return error ? error : lm_output_flush(&watch->output);
 }
 
 /* Words about an output that failed; a reader that has gone is no failure. Ends the watch. */
@@ -167,6 +163,7 @@ static void take_signal(struct watch *watch)
 		return;
 	if (info.ssi_signo != SIGWINCH) {
 		watch->ending = true;
+		lm_session_look(watch->session);
 		if (!watch->is_live)
 			report(watch, true);
 	} else if (watch->is_live && watch->last.arena) {
@@ -314,7 +311,7 @@ int lm_watch_run(const struct lm_config *config)
 	watch.is_live = config->mode == LM_MODE_LIVE && config->format == LM_FORMAT_TEXT && !config->output &&
 			isatty(STDOUT_FILENO);
 	if (watch.is_live)
-		lm_live_enter(&watch.live, watch.output.stream);
+		lm_live_enter(&watch.live, stdout);
 	run_loop(&watch, &signals);
 	finish(&watch);
 	lm_session_close(watch.session);

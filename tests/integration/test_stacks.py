@@ -102,7 +102,7 @@ def a_stripped_program_has_the_same_sites_and_offsets(t, whole, stripped):
         check_equal(other["count"], one["count"], "count", report)
         check_equal(other["wait"]["class"], one["wait"]["class"], "class", (one, other))
         physical = [frame for frame in one["stack"] if not frame["inlined"]]
-        check_equal([frame["offset"] for frame in other["stack"]], [frame["offset"] for frame in physical], "offsets")
+        check_equal([frame["offset"] for frame in other["stack"] if not frame["inlined"]], [frame["offset"] for frame in physical], "offsets")
         for frame in app_frames(other, build(stripped)):
             check_equal((frame["function"], frame["file"], frame["line"]), (None, None, None), "names in a stripped program")
 

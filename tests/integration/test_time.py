@@ -54,7 +54,7 @@ def waits_are_as_long_as_the_threads_own_clocks_say(t):
 def ten_more_threads_are_ten_arrivals(t):
     process = t.blocker("waits")
     interval, reports = ("15s", 4) if t.long else ("5s", 4)
-    watch = Watch(t, "-p", process.pid, "--members", 1000, interval, reports)
+    watch = Watch(t, "-p", process.pid, "--min-blocked", "1ms", "--members", 1000, interval, reports)
     first = watch.next()
     check_equal(count_at(first, "cond_start"), 5, "count at first", first)
     process.ask("add cond 10")
@@ -74,7 +74,7 @@ def ten_more_threads_are_ten_arrivals(t):
 @test()
 def threads_that_leave_are_departures(t):
     process = t.blocker("waits")
-    watch = Watch(t, "-p", process.pid, "500ms")
+    watch = Watch(t, "-p", process.pid, "--min-blocked", "1ms", "500ms")
     watch.next()
     for group, count in (("semaphore", 3), ("pipe", 2), ("cond", 1)):
         process.ask(f"leave {group} {count}")

@@ -63,7 +63,9 @@ static int tear_down(void **state)
 static struct lm_thread_record blocked(uint32_t tid, uint64_t since_ns, uint64_t switches)
 {
 	return (struct lm_thread_record){
-		.head = {.type = LM_RECORD_THREAD, .size = sizeof(struct lm_thread_record), .tid = tid,
+		.head = {.type = LM_RECORD_THREAD,
+			.size = sizeof(struct lm_thread_record),
+			.tid = tid,
 			.start_ns = PROCESS_START + tid},
 		.tgid = PID,
 		.tgid_start_ns = PROCESS_START + PID,
@@ -166,6 +168,7 @@ static void look_at(struct fixture *fixture, uint64_t now_ns, const struct lm_th
 	for (size_t i = 0; i < len; i++)
 		feed_same(fixture, records[i].head.tid);
 	lm_monitor_end_look(fixture->monitor, true);
+	assert_int_equal(lm_monitor_settle(fixture->monitor), 0);
 }
 
 static void threads_blocked_long_enough_in_one_place_are_one_site(void **state)
@@ -282,6 +285,8 @@ static void an_exec_drops_stacks_and_facts_but_keeps_the_process(void **state)
 	const struct lm_thread_record records[] = {blocked(100, 1990 * S, 5)};
 	struct lm_snapshot snapshot;
 
+	/* whoever named a process wants to know */
+	assert_int_equal(lm_monitor_watch_only(fixture->monitor, PID, PROCESS_START), 0);
 	look_at(fixture, 2000 * S, records, 1);
 	begin(fixture, 2001 * S);
 	feed_life(fixture, LM_RECORD_EXEC, 100, 2);

@@ -41,8 +41,7 @@ static void forget_modules(struct lm_resolver *resolver)
 {
 	struct lm_known_module *module, *next;
 
-	HASH_ITER(hh, resolver->modules, module, next)
-	{
+	HASH_ITER (hh, resolver->modules, module, next) {
 		HASH_DEL(resolver->modules, module);
 		free(module);
 	}
@@ -92,8 +91,8 @@ static void end_worker(struct lm_resolver *resolver)
 		if (errno != EINTR)
 			goto forget;
 	}
-	resolver->ended_cpu_s += usage.ru_utime.tv_sec + usage.ru_stime.tv_sec +
-				 (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+	resolver->ended_cpu_s +=
+		usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 forget:
 	resolver->pid = 0;
 	forget_modules(resolver);

@@ -11,7 +11,7 @@ struct lm_resolver {
 	struct lm_resolver_config config;
 	pid_t pid; /* of the worker, 0 = none */
 	int socket;
-	uint32_t generation; /* of the worker: what was told to one is not known to the next */
+	uint32_t generation;             /* of the worker: what was told to one is not known to the next */
 	struct lm_known_module *modules; /* by key; of this generation */
 	struct lm_known_module **modules_by_id;
 	uint32_t modules_len; /* ids are 1 … modules_len */

@@ -44,8 +44,7 @@ static void dereference(struct machine *machine, size_t size)
 	uint64_t address = pop(machine), value = 0;
 
 	/* x86 is little-endian: fewer bytes are the low ones */
-	if (machine->failed || size > sizeof(value) ||
-		!lm_remote_read(machine->input->remote, address, &value, size))
+	if (machine->failed || size > sizeof(value) || !lm_remote_read(machine->input->remote, address, &value, size))
 		machine->failed = true;
 	else
 		push(machine, value);
@@ -73,23 +72,54 @@ static bool binary(struct machine *machine, uint8_t atom)
 	if (machine->failed)
 		return true;
 	switch (atom) {
-	case DW_OP_and: push(machine, a & b); break;
-	case DW_OP_or: push(machine, a | b); break;
-	case DW_OP_xor: push(machine, a ^ b); break;
-	case DW_OP_plus: push(machine, a + b); break;
-	case DW_OP_minus: push(machine, a - b); break;
-	case DW_OP_mul: push(machine, a * b); break;
-	case DW_OP_shl: push(machine, b < 64 ? a << b : 0); break;
-	case DW_OP_shr: push(machine, b < 64 ? a >> b : 0); break;
-	case DW_OP_shra: push(machine, (uint64_t)((int64_t)a >> (b < 64 ? b : 63))); break;
-	case DW_OP_eq: push(machine, a == b); break;
-	case DW_OP_ne: push(machine, a != b); break;
-	case DW_OP_ge: push(machine, (int64_t)a >= (int64_t)b); break;
-	case DW_OP_gt: push(machine, (int64_t)a > (int64_t)b); break;
-	case DW_OP_le: push(machine, (int64_t)a <= (int64_t)b); break;
-	case DW_OP_lt: push(machine, (int64_t)a < (int64_t)b); break;
+	case DW_OP_and:
+		push(machine, a & b);
+		break;
+	case DW_OP_or:
+		push(machine, a | b);
+		break;
+	case DW_OP_xor:
+		push(machine, a ^ b);
+		break;
+	case DW_OP_plus:
+		push(machine, a + b);
+		break;
+	case DW_OP_minus:
+		push(machine, a - b);
+		break;
+	case DW_OP_mul:
+		push(machine, a * b);
+		break;
+	case DW_OP_shl:
+		push(machine, b < 64 ? a << b : 0);
+		break;
+	case DW_OP_shr:
+		push(machine, b < 64 ? a >> b : 0);
+		break;
+	case DW_OP_shra:
+		push(machine, (uint64_t)((int64_t)a >> (b < 64 ? b : 63)));
+		break;
+	case DW_OP_eq:
+		push(machine, a == b);
+		break;
+	case DW_OP_ne:
+		push(machine, a != b);
+		break;
+	case DW_OP_ge:
+		push(machine, (int64_t)a >= (int64_t)b);
+		break;
+	case DW_OP_gt:
+		push(machine, (int64_t)a > (int64_t)b);
+		break;
+	case DW_OP_le:
+		push(machine, (int64_t)a <= (int64_t)b);
+		break;
+	case DW_OP_lt:
+		push(machine, (int64_t)a < (int64_t)b);
+		break;
 	/* division is not among what call-frame information was seen to use */
-	default: machine->failed = true;
+	default:
+		machine->failed = true;
 	}
 	return true;
 }
@@ -196,7 +226,7 @@ static size_t branch_target(const Dwarf_Op *operations, size_t len, size_t at)
 }
 
 bool lm_expression_evaluate(const struct lm_expression_input *input, const Dwarf_Op *operations, size_t len,
-                            uint64_t *result, bool *is_value)
+	uint64_t *result, bool *is_value)
 {
 	struct machine machine = {.input = input};
 	size_t at = 0;

@@ -26,6 +26,6 @@ struct lm_expression_input {
 
 /* False if the expression cannot be evaluated. *is_value: the result is the value itself, not where it is stored. */
 bool lm_expression_evaluate(const struct lm_expression_input *input, const Dwarf_Op *operations, size_t len,
-                            uint64_t *result, bool *is_value);
+	uint64_t *result, bool *is_value);
 
 #endif

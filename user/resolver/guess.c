@@ -13,10 +13,10 @@
 #include "user/resolver/symbols.h"
 #include "user/resolver/unwind.h"
 
-#define SCAN_WORDS 1024       /* 8 KiB: musl's deepest frame without locals of its own is under 1 KiB */
-#define FUNCTION_MAX 65536    /* bytes from a function's start in which an address is still taken to be in it */
-#define FRAME_MAX (1u << 20)  /* bytes that a frame pointer may skip */
-#define JUMPS_MAX 4           /* of thunks and PLT entries that a call is followed through */
+#define SCAN_WORDS 1024      /* 8 KiB: musl's deepest frame without locals of its own is under 1 KiB */
+#define FUNCTION_MAX 65536   /* bytes from a function's start in which an address is still taken to be in it */
+#define FRAME_MAX (1u << 20) /* bytes that a frame pointer may skip */
+#define JUMPS_MAX 4          /* of thunks and PLT entries that a call is followed through */
 
 enum quality { NO_RETURN_ADDRESS, INDIRECT_CALL, DIRECT_CALL, CALL_OF_THIS };
 
@@ -194,8 +194,8 @@ enum lm_guess_result lm_guess_caller(struct lm_unwinder *unwinder, struct lm_gue
 	}
 	if (best == NO_RETURN_ADDRESS)
 		return lm_symbols_is_start(region->elf, guess->pc - region->start + region->file_offset)
-			? LM_GUESS_OUTERMOST
-			: LM_GUESS_NONE;
+			       ? LM_GUESS_OUTERMOST
+			       : LM_GUESS_NONE;
 	take(unwinder, guess, best_slot, best_address);
 	return LM_GUESS_FOUND;
 }

@@ -28,8 +28,8 @@ static int read_segments(struct lm_elf *elf, uint64_t file_size)
 		/* a file that was cut short: what is beyond its end must not be touched */
 		if (phdr.p_offset > file_size || phdr.p_filesz > file_size - phdr.p_offset)
 			return -ENOEXEC;
-		elf->segments[elf->segments_len++] = (struct lm_segment){
-			.vaddr = phdr.p_vaddr, .file_offset = phdr.p_offset, .size = phdr.p_filesz};
+		elf->segments[elf->segments_len++] =
+			(struct lm_segment){.vaddr = phdr.p_vaddr, .file_offset = phdr.p_offset, .size = phdr.p_filesz};
 	}
 	return elf->segments_len ? 0 : -ENOEXEC;
 }

@@ -14,9 +14,9 @@
 #include "leakmon_abi.h"
 
 #define LM_MESSAGE_MAX 65536
-#define LM_UNWIND_MAX 16 /* requests in a message: 16 × 256 frames of 16 bytes fit */
+#define LM_UNWIND_MAX 16  /* requests in a message: 16 × 256 frames of 16 bytes fit */
 #define LM_SYMBOLS_MAX 16 /* frames in a message: 16 × 32 inlined functions with texts fit or are cut */
-#define LM_MAPS_MAX 1024 /* mappings in a message */
+#define LM_MAPS_MAX 1024  /* mappings in a message */
 #define LM_BUILD_ID_MAX 64
 #define LM_INLINED_MAX 32
 #define LM_TEXT_MAX 1000 /* longer names are cut */
@@ -85,7 +85,7 @@ struct lm_frame_message {
 };
 
 struct lm_unwind_reply {
-	uint32_t status;  /* enum lm_unwind_status */
+	uint32_t status;   /* enum lm_unwind_status */
 	uint32_t unmapped; /* some address was in no mapping: the maps may be old */
 	uint32_t len;
 	uint32_t pad;

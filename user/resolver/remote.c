@@ -39,7 +39,7 @@ static void fill(struct lm_remote *remote, struct lm_remote_window *window, uint
 		return;
 	window->low = wanted;
 	window->high = wanted + read_part(remote->fd, window->start + wanted, window->bytes + wanted,
-					  LM_REMOTE_WINDOW_BYTES - wanted);
+					LM_REMOTE_WINDOW_BYTES - wanted);
 }
 
 static struct lm_remote_window *window_of(struct lm_remote *remote, uint64_t address)

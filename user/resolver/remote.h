@@ -11,7 +11,7 @@
 #define LM_REMOTE_WINDOW_BYTES 8192
 
 struct lm_remote_window {
-	uint64_t start; /* aligned to LM_REMOTE_WINDOW_BYTES */
+	uint64_t start;   /* aligned to LM_REMOTE_WINDOW_BYTES */
 	size_t low, high; /* bytes [low, high) could be read */
 	unsigned long used;
 	unsigned char bytes[LM_REMOTE_WINDOW_BYTES];

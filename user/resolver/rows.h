@@ -27,7 +27,7 @@ struct lm_row {
 	uint8_t cfa_register;
 	bool signal; /* a signal frame: what it returns to was interrupted, not calling */
 	int32_t cfa_offset;
-	int32_t return_offset;        /* from the CFA */
+	int32_t return_offset;       /* from the CFA */
 	int32_t saved[LM_ROW_SAVED]; /* from the CFA, or LM_ROW_SAME */
 };
 

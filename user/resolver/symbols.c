@@ -22,12 +22,17 @@ static void set_text(char text[LM_TEXT_MAX + 1], const char *value)
 	text[len] = '\0';
 }
 
+static bool is_mangled(const char *name)
+{
+	return name && (strncmp(name, "_Z", 2) == 0 || strncmp(name, "_R", 2) == 0);
+}
+
 /* Plain qualified names: no parameters, no hashes. */
 static void set_name(char name[LM_TEXT_MAX + 1], const char *mangled)
 {
 	char *plain = NULL;
 
-	if (mangled && (strncmp(mangled, "_Z", 2) == 0 || strncmp(mangled, "_R", 2) == 0))
+	if (is_mangled(mangled))
 		plain = cplus_demangle(mangled, DMGL_AUTO);
 	set_text(name, plain ? plain : mangled);
 	free(plain);
@@ -238,11 +243,30 @@ static void name_function(Dwarf_Die *die, char name[LM_TEXT_MAX + 1])
 {
 	Dwarf_Attribute attribute;
 
+	const char *linkage = NULL;
+
 	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
 		dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
-		set_name(name, dwarf_formstring(&attribute));
+		linkage = dwarf_formstring(&attribute);
+	/* that of a C function is an alias of its library (__GI___libc_read) */
+	if (is_mangled(linkage))
+		set_name(name, linkage);
 	else
 		set_text(name, dwarf_diename(die));
+}
+
+/* libc's own names of its functions (___pthread_cond_wait) are known to few: the name that programs call them by. */
+static void prefer_public_name(struct lm_elf *elf, uint64_t vaddr, uint64_t start, char name[LM_TEXT_MAX + 1])
+{
+	struct search search = {.vaddr = vaddr};
+	const char *public;
+
+	if (name[0] != '_')
+		return;
+	visit_symbols(elf->elf, SHT_DYNSYM, consider, &search);
+	public = search.sized.name;
+	if (public && search.sized.sym.st_value == start && leading_underscores(public) < leading_underscores(name))
+		set_text(name, public);
 }
 
 /* Where an inlined function was called, which is the line of the function around it. */
@@ -293,8 +317,10 @@ static size_t find_in_dwarf(
 		else
 			fill_source_line(&unit, vaddr, line);
 	}
-	if (dwarf_lowpc(&functions[0], &low) == 0)
+	if (dwarf_lowpc(&functions[0], &low) == 0) {
 		*start = low;
+		prefer_public_name(elf, vaddr, low, lines[len - 1].name);
+	}
 	return len;
 }
 

@@ -98,8 +98,7 @@ static void to_hex(const uint8_t *bytes, size_t len, char *text)
 
 static int remember_module(struct lm_resolver *resolver, struct lm_known_module *module)
 {
-	struct lm_known_module **grown =
-		realloc(resolver->modules_by_id, (resolver->modules_len + 1) * sizeof(*grown));
+	struct lm_known_module **grown = realloc(resolver->modules_by_id, (resolver->modules_len + 1) * sizeof(*grown));
 
 	if (!grown)
 		return -ENOMEM;
@@ -111,7 +110,7 @@ static int remember_module(struct lm_resolver *resolver, struct lm_known_module 
 
 /* Gives a file to the worker and learns its build id. fd < 0: only its name is known. */
 static int introduce_module(struct lm_resolver *resolver, struct lm_target *target, struct lm_known_module *module,
-                            const char *name, int fd)
+	const char *name, int fd)
 {
 	const struct lm_module_request request = {.module = module->id};
 	struct lm_module_reply reply = {0};
@@ -142,7 +141,7 @@ static int introduce_module(struct lm_resolver *resolver, struct lm_target *targ
 }
 
 static int add_module(struct lm_resolver *resolver, struct lm_target *target, const struct lm_known_module *probe,
-                      const char *name, int fd, uint32_t *id)
+	const char *name, int fd, uint32_t *id)
 {
 	struct lm_known_module *module;
 	int error;
@@ -194,7 +193,8 @@ static int module_of(struct lm_resolver *resolver, struct lm_target *target, con
 }
 
 /* Sends the mappings that hold code, in as many messages as it takes. */
-static int send_maps(struct lm_resolver *resolver, struct lm_target *target, const struct lm_map_message *maps, size_t len)
+static int send_maps(
+	struct lm_resolver *resolver, struct lm_target *target, const struct lm_map_message *maps, size_t len)
 {
 	size_t bytes = sizeof(struct lm_maps_request) + LM_MAPS_MAX * sizeof(*maps), at = 0;
 	struct lm_maps_request *request = malloc(bytes);
@@ -234,7 +234,7 @@ static void note_build_id(struct lm_resolver *resolver, struct lm_target *target
 }
 
 static int describe_maps(struct lm_resolver *resolver, struct lm_target *target, const struct lm_maps *maps,
-                         struct lm_map_message *messages, size_t *len)
+	struct lm_map_message *messages, size_t *len)
 {
 	const struct lm_map *last = NULL;
 	uint32_t id = LM_MODULE_NONE;
@@ -417,12 +417,12 @@ static int store_frames(struct lm_resolver *resolver, const struct lm_frame_mess
 }
 
 static int intern(struct lm_resolver *resolver, const struct lm_frame_message *frames, size_t len, uint32_t status,
-                  struct lm_unwind_request *request)
+	struct lm_unwind_request *request)
 {
 	const struct lm_frame *stored[LM_STACK_MAX];
-	enum lm_stack_end end = status == LM_UNWIND_COMPLETE ? LM_STACK_COMPLETE
-		: status == LM_UNWIND_TRUNCATED              ? LM_STACK_TRUNCATED
-							     : LM_STACK_BROKEN;
+	enum lm_stack_end end = status == LM_UNWIND_COMPLETE    ? LM_STACK_COMPLETE
+				: status == LM_UNWIND_TRUNCATED ? LM_STACK_TRUNCATED
+								: LM_STACK_BROKEN;
 	int error = store_frames(resolver, frames, len);
 
 	for (size_t i = 0; i < len && !error; i++) {
@@ -439,7 +439,7 @@ static int intern(struct lm_resolver *resolver, const struct lm_frame_message *f
 
 /* The answers to one message. *unmapped is set if one of them met an address that is in no mapping. */
 static int take_stacks(struct lm_resolver *resolver, const char *reply, size_t size, struct lm_unwind_request *requests,
-                       size_t len, bool *unmapped)
+	size_t len, bool *unmapped)
 {
 	size_t at = 0;
 
@@ -467,7 +467,7 @@ static int take_stacks(struct lm_resolver *resolver, const char *reply, size_t s
 }
 
 static int unwind_part(struct lm_resolver *resolver, struct lm_target *target, struct lm_unwind_request *requests,
-                       size_t len, bool *unmapped)
+	size_t len, bool *unmapped)
 {
 	struct {
 		struct lm_unwind_message head;
@@ -502,7 +502,7 @@ static void drop_stacks(struct lm_resolver *resolver, struct lm_unwind_request *
 }
 
 static int unwind_all(struct lm_resolver *resolver, struct lm_target *target, struct lm_unwind_request *requests,
-                      size_t len, bool *maps_read)
+	size_t len, bool *maps_read)
 {
 	for (size_t at = 0; at < len; at += LM_UNWIND_MAX) {
 		size_t part = len - at < LM_UNWIND_MAX ? len - at : LM_UNWIND_MAX;
@@ -546,8 +546,8 @@ static const char *why_failed(int error)
 	}
 }
 
-int lm_target_unwind(struct lm_resolver *resolver, struct lm_target *target, struct lm_unwind_request *requests,
-                     size_t requests_len)
+int lm_target_unwind(
+	struct lm_resolver *resolver, struct lm_target *target, struct lm_unwind_request *requests, size_t requests_len)
 {
 	bool maps_read = false;
 	int error = target->failed ? -EUCLEAN : prepare(resolver, target);

@@ -95,8 +95,8 @@ static bool evaluate_cfa(const struct walk *walk, Dwarf_Frame *frame, struct lm_
 }
 
 /* Sets one register of the caller; false if it cannot be told. */
-static bool restore_register(const struct lm_expression_input *input, Dwarf_Frame *frame, unsigned number,
-                             struct lm_register_set *caller)
+static bool restore_register(
+	const struct lm_expression_input *input, Dwarf_Frame *frame, unsigned number, struct lm_register_set *caller)
 {
 	Dwarf_Op memory[3], *ops;
 	uint64_t value;
@@ -205,7 +205,8 @@ static enum step step_up(struct walk *walk, const struct lm_region *region)
 			row = lm_rows_find(walk->unwinder->rows, region->module, region->elf, vaddr);
 	}
 	/* the address behind a call is that of the restorer's first instruction: no call put it there */
-	if (!walk->exact && (row.kind == LM_ROW_NONE || row.kind == LM_ROW_COMPLEX || row.signal) && is_signal_return(walk))
+	if (!walk->exact && (row.kind == LM_ROW_NONE || row.kind == LM_ROW_COMPLEX || row.signal) &&
+		is_signal_return(walk))
 		return step_over_signal(walk);
 	switch (row.kind) {
 	case LM_ROW_SIMPLE:
@@ -247,7 +248,7 @@ static void add_frame(const struct walk *walk, const struct lm_region *region, s
 }
 
 enum lm_unwind_status lm_unwinder_run(struct lm_unwinder *unwinder, const struct lm_regs *regs,
-                                      struct lm_frame_message *frames, size_t max, size_t *len)
+	struct lm_frame_message *frames, size_t max, size_t *len)
 {
 	struct walk walk = {.unwinder = unwinder};
 	uint64_t probe;

@@ -41,6 +41,6 @@ const struct lm_region *lm_unwinder_region(const struct lm_unwinder *unwinder, u
 
 /* Fills at most max frames, innermost first; *len says how many. */
 enum lm_unwind_status lm_unwinder_run(struct lm_unwinder *unwinder, const struct lm_regs *regs,
-                                      struct lm_frame_message *frames, size_t max, size_t *len);
+	struct lm_frame_message *frames, size_t max, size_t *len);
 
 #endif

@@ -313,8 +313,7 @@ static void trim(struct worker *worker)
 
 	if (++worker->requests % TRIM_EVERY || resident_bytes(worker) < RESIDENT_MAX_BYTES)
 		return;
-	HASH_ITER(hh, worker->modules, module, next)
-	{
+	HASH_ITER (hh, worker->modules, module, next) {
 		if (module->elf)
 			lm_elf_trim(module->elf);
 	}
