@@ -4,6 +4,7 @@
 #include "user/stacks.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -11,7 +12,7 @@
 struct module_entry {
 	struct lm_module module; /* first: a pointer to it is one to the entry */
 	UT_hash_handle hh;
-	char key[]; /* the build id, or the name behind a '/' that no build id has */
+	char key[]; /* "identity/build id/name" */
 };
 
 struct frame_key {
@@ -100,17 +101,16 @@ void lm_stacks_free(struct lm_stacks *stacks)
 	free(stacks);
 }
 
-int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *build_id, const struct lm_module **out)
+int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *build_id, uint64_t identity,
+                     const struct lm_module **out)
 {
-	const char *text = build_id ? build_id : name;
-	size_t len = strlen(text) + !build_id;
+	size_t len = 16 + 1 + strlen(build_id ? build_id : "") + 1 + strlen(name);
 	struct module_entry *entry, *found;
 
 	entry = calloc(1, sizeof(*entry) + len + 1);
 	if (!entry)
 		return -ENOMEM;
-	entry->key[0] = '/';
-	strcpy(entry->key + !build_id, text);
+	snprintf(entry->key, len + 1, "%016llx/%s/%s", (unsigned long long)identity, build_id ? build_id : "", name);
 	HASH_FIND(hh, stacks->modules, entry->key, len, found);
 	if (found) {
 		free(entry);

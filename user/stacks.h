@@ -58,9 +58,11 @@ int lm_stacks_new(struct lm_stacks **stacks);
 /* Frees the store and all that is in it. NULL is fine. */
 void lm_stacks_free(struct lm_stacks *stacks);
 
-/* The module with this build id (or, if that is NULL, this name); made if it is new. It lives as long as the store.
+/* The module of this name, build id (NULL: none) and file; made if it is new. It lives as long as the store. A build
+ * id alone is not believed: a file can claim that of another. identity: any number that differs for different files.
  * -ENOMEM. */
-int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *build_id, const struct lm_module **module);
+int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *build_id, uint64_t identity,
+                     const struct lm_module **module);
 
 /* The frame at (module, offset), or NULL if it is not stored yet. Takes no reference. */
 const struct lm_frame *lm_stacks_find_frame(

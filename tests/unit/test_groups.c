@@ -58,7 +58,7 @@ static const struct lm_frame *frame_of(struct fixture *fixture, const char *text
 	assert_int_equal(sscanf(text, "%31[^:]:%63[^@]@%x", module_name, function_name, &offset), 3);
 	frame.offset = offset;
 	/* the build id differs from the name, as on real files */
-	assert_int_equal(lm_stacks_module(fixture->stacks, module_name, NULL, &frame.module), 0);
+	assert_int_equal(lm_stacks_module(fixture->stacks, module_name, NULL, 0, &frame.module), 0);
 	assert_int_equal(lm_stacks_frame(fixture->stacks, &frame, &stored), 0);
 	return stored;
 }

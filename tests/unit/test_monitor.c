@@ -43,7 +43,7 @@ static int set_up(void **state)
 
 	assert_int_equal(lm_stacks_new(&fixture->stacks), 0);
 	assert_int_equal(lm_monitor_new(&config, fixture->stacks, &fixture->monitor), 0);
-	assert_int_equal(lm_stacks_module(fixture->stacks, "program", "abcd", &fixture->module), 0);
+	assert_int_equal(lm_stacks_module(fixture->stacks, "program", "abcd", 0, &fixture->module), 0);
 	lm_monitor_on_gone(fixture->monitor, count_gone, fixture);
 	*state = fixture;
 	return 0;

@@ -175,11 +175,15 @@ enum lm_guess_result lm_guess_caller(struct lm_unwinder *unwinder, struct lm_gue
 {
 	const struct lm_region *region = lm_unwinder_region(unwinder, guess->pc);
 	enum quality best = NO_RETURN_ADDRESS;
+	enum lm_symbols_start start;
 	uint64_t best_slot = 0, best_address = 0, slot = (guess->sp + 7) & ~7ull, address;
 
 	/* code that a runtime has made keeps frame pointers, or nothing can be said of it */
 	if (!region || !region->elf)
 		return by_frame_pointer(unwinder, guess) ? LM_GUESS_FOUND : LM_GUESS_NONE;
+	start = lm_symbols_is_start(region->elf, guess->pc - region->start + region->file_offset);
+	if (start == LM_SYMBOLS_START)
+		return LM_GUESS_OUTERMOST;
 	for (int i = 0; i < SCAN_WORDS && best < CALL_OF_THIS; i++, slot += 8) {
 		enum quality quality;
 
@@ -192,10 +196,9 @@ enum lm_guess_result lm_guess_caller(struct lm_unwinder *unwinder, struct lm_gue
 			best_address = address;
 		}
 	}
+	/* what a stripped libc does not name, and what nothing on the stack called, is taken to be the start of a thread */
 	if (best == NO_RETURN_ADDRESS)
-		return lm_symbols_is_start(region->elf, guess->pc - region->start + region->file_offset)
-			       ? LM_GUESS_OUTERMOST
-			       : LM_GUESS_NONE;
+		return start == LM_SYMBOLS_START_UNKNOWN ? LM_GUESS_OUTERMOST : LM_GUESS_NONE;
 	take(unwinder, guess, best_slot, best_address);
 	return LM_GUESS_FOUND;
 }

@@ -128,16 +128,16 @@ static bool in_section_of(Elf *elf, const struct symbol *symbol, uint64_t vaddr)
 
 static bool find_symbol(struct lm_elf *elf, uint64_t vaddr, struct symbol *found)
 {
-	Elf *const files[] = {elf->elf, elf->debug_elf, elf->elf};
-	static const uint32_t types[] = {SHT_SYMTAB, SHT_SYMTAB, SHT_DYNSYM};
 	struct search search = {.vaddr = vaddr};
 
-	for (int i = 0; i < 3 && !search.sized.name; i++) {
-		if (files[i])
-			visit_symbols(files[i], types[i], consider, &search);
-	}
+	visit_symbols(elf->elf, SHT_SYMTAB, consider, &search);
+	if (!search.sized.name && elf->debug_elf)
+		visit_symbols(elf->debug_elf, SHT_SYMTAB, consider, &search);
+	/* the tables of a stripped file have gaps: there the nearest one before says nothing */
 	if (!search.sized.name && search.unsized.name && in_section_of(elf->elf, &search.unsized, vaddr))
 		search.sized = search.unsized;
+	if (!search.sized.name)
+		visit_symbols(elf->elf, SHT_DYNSYM, consider, &search);
 	*found = search.sized;
 	return found->name;
 }
@@ -161,23 +161,19 @@ bool lm_symbols_start_between(struct lm_elf *elf, uint64_t low, uint64_t high)
 	       visit_symbols(elf->elf, SHT_DYNSYM, starts_between, &between);
 }
 
-bool lm_symbols_is_start(struct lm_elf *elf, uint64_t file_offset)
+enum lm_symbols_start lm_symbols_is_start(struct lm_elf *elf, uint64_t file_offset)
 {
-	static const char *const names[] = {"_start", "_start_c", "start", "clone", "__clone", "clone3", "__clone3",
-		"__libc_start_main", "libc_start_main_stage2"};
+	static const char *const names[] = {"_start", "_start_c", "start", "clone", "__clone", "clone3", "__clone3"};
 	struct symbol symbol;
 	uint64_t vaddr;
 
-	if (!lm_elf_to_vaddr(elf, file_offset, &vaddr))
-		return false;
-	/* what a stripped libc does not name is taken to be its start: nothing above it on the stack called it */
-	if (!find_symbol(elf, vaddr, &symbol))
-		return true;
+	if (!lm_elf_to_vaddr(elf, file_offset, &vaddr) || !find_symbol(elf, vaddr, &symbol))
+		return LM_SYMBOLS_START_UNKNOWN;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(symbol.name, names[i]) == 0)
-			return true;
+			return LM_SYMBOLS_START;
 	}
-	return false;
+	return LM_SYMBOLS_NO_START;
 }
 
 /* A DIE that may hold functions: namespaces, classes, Fortran and Rust modules. */

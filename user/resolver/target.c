@@ -108,6 +108,16 @@ static int remember_module(struct lm_resolver *resolver, struct lm_known_module 
 	return 0;
 }
 
+static uint64_t identity_of(const struct lm_known_module *module)
+{
+	const uint64_t parts[] = {module->key.device, module->key.inode, module->key.size, module->key.changed_ns};
+	uint64_t identity = 0xcbf29ce484222325ull;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		identity = (identity ^ parts[i]) * 0x9e3779b97f4a7c15ull;
+	return identity;
+}
+
 /* Gives a file to the worker and learns its build id. fd < 0: only its name is known. */
 static int introduce_module(struct lm_resolver *resolver, struct lm_target *target, struct lm_known_module *module,
 	const char *name, int fd)
@@ -128,7 +138,8 @@ static int introduce_module(struct lm_resolver *resolver, struct lm_target *targ
 		reply.build_id_len = 0;
 	module->readable = reply.readable;
 	to_hex(reply.build_id, reply.build_id_len, build_id);
-	if (lm_stacks_module(resolver->config.stacks, name, reply.build_id_len ? build_id : NULL, &module->module))
+	if (lm_stacks_module(resolver->config.stacks, name, reply.build_id_len ? build_id : NULL, identity_of(module),
+		    &module->module))
 		return -ENOMEM;
 	if (!reply.readable || reply.has_lines || !reply.build_id_len || !resolver->config.debuginfo)
 		return 0;
@@ -361,7 +372,7 @@ static int stored_module(struct lm_resolver *resolver, uint32_t id, const struct
 	if (id > resolver->modules_len)
 		return -EPROTO;
 	if (id == LM_MODULE_NONE)
-		return lm_stacks_module(resolver->config.stacks, "[anon]", NULL, module);
+		return lm_stacks_module(resolver->config.stacks, "[anon]", NULL, 0, module);
 	*module = resolver->modules_by_id[id - 1]->module;
 	return 0;
 }

@@ -211,7 +211,7 @@ THREAD(accept, 2) /* CHAIN:accept */
 
 /* "signal" comes first: "join" waits for its threads. */
 static struct group groups[] = {
-	{"signal", "signal", "rt_sigtimedwait", signal_start, 1, 3},
+	{"signal", "signal", "sigwait", signal_start, 1, 3},
 	{"cond", "futex_cond", "pthread_cond_wait", cond_start, 5, 5, cond_leave},
 	{"mutex", "futex_mutex", "pthread_mutex_lock", mutex_start, 1, 4},
 	{"pipe", "pipe", "read", pipe_start, 3, 3, pipe_leave},
@@ -283,7 +283,7 @@ static NOINLINE void commands(void)
 	int n;
 
 	for (;;) {
-		ssize_t got = read(0, line, sizeof(line) - 1); /* WAIT:main */
+		ssize_t got = read(0, line, sizeof(line) - 1);
 
 		if (got <= 0)
 			return;

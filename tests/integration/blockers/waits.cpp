@@ -37,13 +37,13 @@ std::shared_future<int> later = never.get_future().share();
 Pool<double> pool;
 } // namespace
 
-NOINLINE void take_one()
+NOINLINE void take_one
 {
 	pool.take(1.0);
 	AFTER;
 }
 
-NOINLINE void lock_it()
+NOINLINE void lock_it
 {
 	std::lock_guard<std::mutex> held(held_by_main); /* WAIT:mutex */
 	AFTER;
@@ -57,7 +57,7 @@ template <int depth> NOINLINE void descend()
 
 template <> NOINLINE void descend<0>()
 {
-	lock_it();
+	lock_it;
 	AFTER;
 }
 
@@ -81,7 +81,7 @@ NOINLINE void block_in_handler()
 class Joiner
 {
       public:
-	NOINLINE void operator()() const
+	NOINLINE void operator()
 	{
 		std::thread inner(block_in_handler);
 		inner.join(); /* WAIT:join */
@@ -106,16 +106,16 @@ int main()
 		threads.emplace_back(app::Joiner());
 	printf("{\"pid\": %d, \"groups\": ["
 	       "{\"name\": \"cond\", \"class\": \"futex_cond\", \"count\": 4, "
-	       "\"chain\": [\"app::Pool<double>::take(double)\", \"app::take_one()\"]}, "
+	       "\"chain\": [\"app::Pool<double>::take\", \"app::take_one\"]}, "
 	       "{\"name\": \"mutex\", \"class\": \"futex_mutex\", \"count\": 3, "
-	       "\"chain\": [\"app::lock_it()\", \"app::descend<0>()\", \"app::descend<1>()\", \"app::descend<2>()\", "
-	       "\"app::descend<3>()\"]}, "
+	       "\"chain\": [\"app::lock_it\", \"app::descend<0>\", \"app::descend<1>\", \"app::descend<2>\", "
+	       "\"app::descend<3>\"]}, "
 	       "{\"name\": \"future\", \"class\": \"futex_other\", \"count\": 5, "
-	       "\"chain\": [\"app::await_future(std::shared_future<int>)\"]}, "
+	       "\"chain\": [\"app::await_future\"]}, "
 	       "{\"name\": \"handler\", \"class\": \"futex_mutex\", \"count\": 6, "
-	       "\"chain\": [\"app::block_in_handler()\"]}, "
+	       "\"chain\": [\"app::block_in_handler\"]}, "
 	       "{\"name\": \"join\", \"class\": \"futex_join\", \"count\": 6, "
-	       "\"chain\": [\"app::Joiner::operator()() const\"]}]}\n",
+	       "\"chain\": [\"app::Joiner::operator()\"]}]}\n",
 		getpid());
 	fflush(stdout);
 	char byte;

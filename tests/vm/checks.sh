@@ -1,0 +1,64 @@
+#!/bin/sh
+# What is run on each kernel, in the guests (busybox) and on this machine: `checks.sh` with leakmon, blockers and
+# bpftool in PATH. Prints "@@@ NAME" lines and what belongs to each; judge.py reads them, nothing is judged here.
+tmp=$(mktemp -d) || exit 2
+blockers=
+trap 'kill $blockers 2>/dev/null; rm -rf "$tmp"' EXIT
+
+section() {
+	echo "@@@ $1"
+	cat
+}
+
+# run NAME COMMAND…: its output, standard error and exit code.
+run() {
+	name=$1
+	shift
+	timeout 60 "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	code=$?
+	section "$name stdout" <"$tmp/out"
+	section "$name stderr" <"$tmp/err"
+	echo $code | section "$name exit"
+}
+
+# The BPF objects of the whole machine, "KIND ID" each.
+objects() {
+	for kind in prog map link; do
+		bpftool $kind list | sed -n "s/^\([0-9][0-9]*\):.*/$kind \1/p"
+	done
+}
+
+# The objects once they are those of before: the kernel frees them a little later. Else as they are after 10 s.
+settled() {
+	for _ in $(seq 50); do
+		objects >"$tmp/now"
+		cmp -s "$tmp/before" "$tmp/now" && break
+		sleep 0.2
+	done
+	cat "$tmp/now"
+}
+
+uname -r | section kernel
+run doctor leakmon doctor
+objects >"$tmp/before"
+section "objects before" <"$tmp/before"
+blockers >/dev/null </dev/null &
+blockers=$!
+sleep 2
+run snapshot leakmon -v snapshot -p $blockers -j --min-blocked 0.5s
+settled | section "objects after"
+run plain leakmon snapshot -p $blockers
+
+# While it watches there are objects, or the comparison would say nothing; killed, it leaves none either.
+leakmon -p $blockers -j 1 >/dev/null 2>&1 </dev/null &
+watch=$!
+for _ in $(seq 50); do
+	objects >"$tmp/now"
+	[ -d /proc/$watch ] && cmp -s "$tmp/before" "$tmp/now" || break
+	sleep 0.2
+done
+section "objects meanwhile" <"$tmp/now"
+kill -9 $watch 2>/dev/null
+settled | section "objects killed"
+ls /sys/kernel/tracing 2>/dev/null | section tracefs
+section end </dev/null
