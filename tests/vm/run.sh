@@ -77,6 +77,7 @@ for kernel in "${kernels[@]}"; do
 		-no-reboot -kernel "$dir/$suite/vmlinuz" -initrd "$work/initrd" -append "console=ttyS0 panic=-1 quiet" \
 		>"$console" 2>&1 </dev/null || code=$?
 	echo "$version ($suite), QEMU exit $code, $((SECONDS - begun)) s"
-	tests/vm/judge.py "$version" "$expected" "$console" "$dir/host.log" | tee -a "$results"
+	tests/vm/judge.py "$version" "$expected" "$console" "$dir/host.log" | tee -a "$results" ||
+		result "FAIL  $version: judge.py failed"
 done
 finish

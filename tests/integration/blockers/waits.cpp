@@ -37,13 +37,13 @@ std::shared_future<int> later = never.get_future().share();
 Pool<double> pool;
 } // namespace
 
-NOINLINE void take_one
+NOINLINE void take_one()
 {
 	pool.take(1.0);
 	AFTER;
 }
 
-NOINLINE void lock_it
+NOINLINE void lock_it()
 {
 	std::lock_guard<std::mutex> held(held_by_main); /* WAIT:mutex */
 	AFTER;
@@ -57,7 +57,7 @@ template <int depth> NOINLINE void descend()
 
 template <> NOINLINE void descend<0>()
 {
-	lock_it;
+	lock_it();
 	AFTER;
 }
 
@@ -81,7 +81,7 @@ NOINLINE void block_in_handler()
 class Joiner
 {
       public:
-	NOINLINE void operator()
+	NOINLINE void operator()() const
 	{
 		std::thread inner(block_in_handler);
 		inner.join(); /* WAIT:join */
