@@ -100,8 +100,8 @@ layer() {
 
 # Modules of user space, lowest first: each includes only its own rank and those below.
 ranks=(
-	'log|stacks|snapshot|ksyms|proc|kernel|output|live'
-	'opts|waits|verdicts|probe|resolver/\w+|render/\w+'
+	'log|stacks|snapshot|ksyms|proc|proc_files|proc_maps|kernel|output|live'
+	'opts|waits|wait_names|verdicts|probe|resolver/[a-z_]+|render/[a-z_]+'
 	'groups'
 	'monitor'
 	'report'
@@ -112,8 +112,9 @@ ranks=(
 
 layers() {
 	local status=0 i higher= all unranked
-	# libbpf and the skeleton: one file
-	layer deny '^(user/.*[.]h$|user/.*/|user/([^p]|p[^r]|pr[^o]|probe[^.]))' '^<bpf/|[.]skel[.]h$' || status=1
+	# libbpf: the probe and what asks the kernel for it; the skeleton: the probe
+	layer deny '^user/(.*/|.*[.]h$|[^pk]|p[^r]|pro[^b]|k[^e])' '^<bpf/|[.]skel[.]h$' || status=1
+	layer deny '^user/kernel' '[.]skel[.]h$' || status=1
 	# the kernel side sees the one contract, its own files and libbpf's helpers
 	layer allow '^bpf/' '^leakmon_abi[.]h$|^[a-z]+[.]h$|^<bpf/' || status=1
 	layer deny '^(user|include|tests/unit)/' '^bpf/|^kernel[.]h$' || status=1
@@ -124,7 +125,7 @@ layers() {
 	layer deny '^user/(monitor|groups|verdicts|waits|stacks|opts|snapshot|report)[.]' \
 		'^user/(proc|probe|kernel|ksyms|output|live|resolver/.*)[.]h$' || status=1
 	# the unprivileged worker knows nothing of what is done with its answers
-	layer allow '^user/resolver/([^c]|c[^l])' '^<|^leakmon_abi[.]h$|^user/(resolver/\w+|stacks|log)[.]h$' || status=1
+	layer allow '^user/resolver/([^c]|c[^l])' '^<|^leakmon_abi[.]h$|^user/(resolver/[a-z_]+|stacks|log)[.]h$' || status=1
 	for ((i = ${#ranks[@]} - 1; i >= 0; i--)); do
 		[ -z "$higher" ] || layer deny "^user/(${ranks[i]})[.][ch]$" "^user/($higher)[.]h$" || status=1
 		higher+="${higher:+|}${ranks[i]}"
@@ -162,7 +163,10 @@ no_notes_to_self() {
 # The checkout's own path and home, and the hosts that apt and the language registries are told to use here.
 no_machine_names() {
 	local words host
-	words=$(printf '%s\n' "$PWD" "$HOME/" | grep -E '^/.+/' | sort -u | sed 's/[.[\*^$+?(){}|]/\\&/g')
+	words=$(printf '%s\n' "$PWD" | sed 's/[.[\*^$+?(){}|]/\\&/g')
+	# at the start of a path only: in the middle it is a folder of our own
+	words+=$'\n'"(^|[[:space:]'=:])$HOME/"
+
 	for host in $({ cat /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/*; env; } 2>/dev/null |
 		grep -oE 'https?://[^/ "'\'']+' | sed -E 's,^https?://([^@]*@)?,,; s/:[0-9]+$//' | sort -u); do
 		case $host in *.debian.org | debian.org | localhost | 127.* | github.com) ;; *) words+=$'\n'${host//./\\.} ;; esac

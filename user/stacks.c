@@ -102,7 +102,7 @@ void lm_stacks_free(struct lm_stacks *stacks)
 }
 
 int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *build_id, uint64_t identity,
-                     const struct lm_module **out)
+	const struct lm_module **out)
 {
 	size_t len = 16 + 1 + strlen(build_id ? build_id : "") + 1 + strlen(name);
 	struct module_entry *entry, *found;

@@ -62,7 +62,7 @@ void lm_stacks_free(struct lm_stacks *stacks);
  * id alone is not believed: a file can claim that of another. identity: any number that differs for different files.
  * -ENOMEM. */
 int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *build_id, uint64_t identity,
-                     const struct lm_module **module);
+	const struct lm_module **module);
 
 /* The frame at (module, offset), or NULL if it is not stored yet. Takes no reference. */
 const struct lm_frame *lm_stacks_find_frame(

@@ -20,8 +20,9 @@
 #include "user/session.h"
 
 #define NS_PER_S 1000000000ull
-#define LOOK_MAX_NS NS_PER_S /* reports may be rarer than this, looks are not: arrivals between them would be missed   \
-			      */
+#define LOOK_MAX_NS                                                                                                    \
+	NS_PER_S /* reports may be rarer than this, looks are not: arrivals between them would be missed               \
+		  */
 #define DEFAULT_TOP_TEXT 20
 
 enum source { SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_EVENTS, SOURCE_KEYS, SOURCES };

@@ -4,7 +4,7 @@
 #define LM_RESOLVER_CLIENT_STATE_H
 
 #include "user/resolver/client.h"
-#include "user/resolver/modules.h"
+#include "user/resolver/client_files.h"
 #include "user/resolver/protocol.h"
 
 struct lm_resolver {

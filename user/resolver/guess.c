@@ -196,7 +196,8 @@ enum lm_guess_result lm_guess_caller(struct lm_unwinder *unwinder, struct lm_gue
 			best_address = address;
 		}
 	}
-	/* what a stripped libc does not name, and what nothing on the stack called, is taken to be the start of a thread */
+	/* what a stripped libc does not name, and what nothing on the stack called, is taken to be the start of a
+	 * thread */
 	if (best == NO_RETURN_ADDRESS)
 		return start == LM_SYMBOLS_START_UNKNOWN ? LM_GUESS_OUTERMOST : LM_GUESS_NONE;
 	take(unwinder, guess, best_slot, best_address);

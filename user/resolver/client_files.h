@@ -3,8 +3,8 @@
  * The files that the worker has been given, as the client knows them: each once,
  * whichever processes map it, by device, inode, size and time of change.
  */
-#ifndef LM_RESOLVER_MODULES_H
-#define LM_RESOLVER_MODULES_H
+#ifndef LM_RESOLVER_CLIENT_FILES_H
+#define LM_RESOLVER_CLIENT_FILES_H
 
 #include <stdbool.h>
 #include <stdint.h>

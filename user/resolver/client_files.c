@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Opening files on behalf of the worker: this runs with privileges, so nothing in them is read here. */
-#include "user/resolver/modules.h"
+#include "user/resolver/client_files.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -379,16 +379,14 @@ static int stored_module(struct lm_resolver *resolver, uint32_t id, const struct
 
 static int ask_symbols(struct lm_resolver *resolver, const struct lm_frame_message *frames, size_t len)
 {
-	struct {
-		struct lm_symbols_request head;
-		struct lm_frame_message frames[LM_SYMBOLS_MAX];
-	} request = {.head.len = len};
+	_Alignas(8) char message[sizeof(struct lm_symbols_request) + LM_SYMBOLS_MAX * sizeof(*frames)];
+	struct lm_symbols_request *request = (struct lm_symbols_request *)message;
 	const char *at, *end;
 	int size, error = 0;
 
-	memcpy(request.frames, frames, len * sizeof(*frames));
-	size = lm_resolver_ask(
-		resolver, LM_MESSAGE_SYMBOLS, &request, sizeof(request.head) + len * sizeof(*frames), -1);
+	*request = (struct lm_symbols_request){.len = len};
+	memcpy(request->frames, frames, len * sizeof(*frames));
+	size = lm_resolver_ask(resolver, LM_MESSAGE_SYMBOLS, request, sizeof(*request) + len * sizeof(*frames), -1);
 	if (size < 0)
 		return size;
 	at = resolver->buffer;
@@ -480,17 +478,16 @@ static int take_stacks(struct lm_resolver *resolver, const char *reply, size_t s
 static int unwind_part(struct lm_resolver *resolver, struct lm_target *target, struct lm_unwind_request *requests,
 	size_t len, bool *unmapped)
 {
-	struct {
-		struct lm_unwind_message head;
-		struct lm_regs regs[LM_UNWIND_MAX];
-	} message = {.head = {.target = target->id, .len = len}};
+	_Alignas(8) char message[sizeof(struct lm_unwind_message) + LM_UNWIND_MAX * sizeof(struct lm_regs)];
+	struct lm_unwind_message *request = (struct lm_unwind_message *)message;
 	char *reply;
 	int size, error;
 
+	*request = (struct lm_unwind_message){.target = target->id, .len = len};
 	for (size_t i = 0; i < len; i++)
-		message.regs[i] = requests[i].regs;
+		request->regs[i] = requests[i].regs;
 	size = lm_resolver_ask(
-		resolver, LM_MESSAGE_UNWIND, &message, sizeof(message.head) + len * sizeof(message.regs[0]), -1);
+		resolver, LM_MESSAGE_UNWIND, request, sizeof(*request) + len * sizeof(request->regs[0]), -1);
 	if (size < 0)
 		return size;
 	/* asking for symbols uses the buffer again */
