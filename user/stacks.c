@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Interning by hash tables. Frames count the stacks that use them, so that a watch of months
- * holds only what it shows; modules, one for each file ever seen, stay. */
+/*
+ * Interning by hash tables. Frames count the stacks that use them, so that a watch
+ * of months holds only what it shows. The frames used last are kept for a while:
+ * to name one again costs up to some milliseconds, and threads that come and go
+ * have the same. Modules, one for each file ever seen, stay.
+ */
 #include "user/stacks.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
+#include <utlist.h>
+
+#define UNUSED_FRAMES_MAX 4096 /* kept: about 300 bytes each */
 
 struct module_entry {
 	struct lm_module module; /* first: a pointer to it is one to the entry */
@@ -23,7 +31,8 @@ struct frame_key {
 struct frame_entry {
 	struct lm_frame frame; /* first */
 	struct frame_key key;
-	size_t users; /* stacks */
+	size_t users;                    /* places in stacks */
+	struct frame_entry *prev, *next; /* in the list of unused ones, while users is 0 */
 	UT_hash_handle hh;
 };
 
@@ -37,7 +46,9 @@ struct stack_entry {
 struct lm_stacks {
 	struct module_entry *modules;
 	struct frame_entry *frames;
-	struct stack_entry *stacks; /* by the addresses of their frames */
+	struct frame_entry *unused; /* oldest first */
+	size_t unused_len;
+	struct stack_entry *stacks[LM_STACK_BROKEN + 1]; /* by how they end; then by the addresses of their frames */
 };
 
 int lm_stacks_new(struct lm_stacks **out)
@@ -76,11 +87,39 @@ static void free_frame(struct lm_stacks *stacks, struct frame_entry *entry)
 	free(entry);
 }
 
+static void add_unused(struct lm_stacks *stacks, struct frame_entry *entry)
+{
+	DL_APPEND(stacks->unused, entry);
+	stacks->unused_len++;
+}
+
+static void remove_unused(struct lm_stacks *stacks, struct frame_entry *entry)
+{
+	DL_DELETE(stacks->unused, entry);
+	stacks->unused_len--;
+}
+
+/* Not called between the storing of frames and the interning of their stack: they are unused so long. */
+static void drop_unused(struct lm_stacks *stacks)
+{
+	while (stacks->unused_len > UNUSED_FRAMES_MAX) {
+		struct frame_entry *oldest = stacks->unused;
+
+		remove_unused(stacks, oldest);
+		free_frame(stacks, oldest);
+	}
+}
+
 static void free_stack(struct lm_stacks *stacks, struct stack_entry *entry)
 {
-	HASH_DEL(stacks->stacks, entry);
-	for (uint32_t i = 0; i < entry->stack.frames_len; i++)
-		((struct frame_entry *)entry->frames[i])->users--;
+	HASH_DEL(stacks->stacks[entry->stack.end], entry);
+	for (uint32_t i = 0; i < entry->stack.frames_len; i++) {
+		struct frame_entry *frame = (struct frame_entry *)entry->frames[i];
+
+		/* a frame may stand in the stack more than once */
+		if (--frame->users == 0)
+			add_unused(stacks, frame);
+	}
 	free(entry);
 }
 
@@ -92,8 +131,10 @@ void lm_stacks_free(struct lm_stacks *stacks)
 
 	if (!stacks)
 		return;
-	HASH_ITER (hh, stacks->stacks, stack, next_stack)
-		free_stack(stacks, stack);
+	for (int end = 0; end <= LM_STACK_BROKEN; end++) {
+		HASH_ITER (hh, stacks->stacks[end], stack, next_stack)
+			free_stack(stacks, stack);
+	}
 	HASH_ITER (hh, stacks->frames, frame, next_frame)
 		free_frame(stacks, frame);
 	HASH_ITER (hh, stacks->modules, module, next_module)
@@ -119,15 +160,19 @@ int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *bui
 	}
 	entry->module.name = strdup(name);
 	entry->module.build_id = build_id ? strdup(build_id) : NULL;
-	if (!entry->module.name || (build_id && !entry->module.build_id)) {
-		free(entry->module.name);
-		free(entry->module.build_id);
-		free(entry);
-		return -ENOMEM;
-	}
+	if (!entry->module.name || (build_id && !entry->module.build_id))
+		goto free_entry;
 	HASH_ADD(hh, stacks->modules, key, len, entry);
+	if (!entry->hh.tbl)
+		goto free_entry;
 	*out = &entry->module;
 	return 0;
+
+free_entry:
+	free(entry->module.name);
+	free(entry->module.build_id);
+	free(entry);
+	return -ENOMEM;
 }
 
 const struct lm_frame *lm_stacks_find_frame(
@@ -176,16 +221,21 @@ int lm_stacks_frame(struct lm_stacks *stacks, const struct lm_frame *frame, cons
 	entry->frame.module = frame->module;
 	entry->frame.offset = frame->offset;
 	entry->frame.function_start = frame->function_start;
-	if (frame->functions_len && copy_functions(frame, &entry->frame)) {
-		free_functions(&entry->frame);
-		free(entry);
-		return -ENOMEM;
-	}
+	if (frame->functions_len && copy_functions(frame, &entry->frame))
+		goto free_entry;
 	entry->key.module = frame->module;
 	entry->key.offset = frame->offset;
 	HASH_ADD(hh, stacks->frames, key, sizeof(entry->key), entry);
+	if (!entry->hh.tbl)
+		goto free_entry;
+	add_unused(stacks, entry);
 	*stored = &entry->frame;
 	return 0;
+
+free_entry:
+	free_functions(&entry->frame);
+	free(entry);
+	return -ENOMEM;
 }
 
 /* FNV-1a over what is equal on every machine. */
@@ -205,6 +255,12 @@ static uint64_t hash_stack(const struct lm_frame *const *frames, size_t len)
 	return hash;
 }
 
+static void use_frame(struct lm_stacks *stacks, struct frame_entry *frame)
+{
+	if (frame->users++ == 0)
+		remove_unused(stacks, frame);
+}
+
 int lm_stacks_intern(struct lm_stacks *stacks, const struct lm_frame *const *frames, size_t frames_len,
 	enum lm_stack_end end, const struct lm_stack **out)
 {
@@ -213,8 +269,8 @@ int lm_stacks_intern(struct lm_stacks *stacks, const struct lm_frame *const *fra
 
 	if (frames_len > LM_STACK_MAX)
 		return -E2BIG;
-	HASH_FIND(hh, stacks->stacks, frames, bytes, entry);
-	if (entry && entry->stack.end == end) {
+	HASH_FIND(hh, stacks->stacks[end], frames, bytes, entry);
+	if (entry) {
 		entry->references++;
 		*out = &entry->stack;
 		return 0;
@@ -222,15 +278,21 @@ int lm_stacks_intern(struct lm_stacks *stacks, const struct lm_frame *const *fra
 	entry = calloc(1, sizeof(*entry) + bytes);
 	if (!entry)
 		return -ENOMEM;
-	memcpy(entry->frames, frames, bytes);
+	if (bytes)
+		memcpy(entry->frames, frames, bytes);
+	HASH_ADD_KEYPTR(hh, stacks->stacks[end], entry->frames, bytes, entry);
+	if (!entry->hh.tbl) {
+		free(entry);
+		return -ENOMEM;
+	}
 	entry->stack.hash = hash_stack(frames, frames_len);
 	entry->stack.end = end;
 	entry->stack.frames_len = frames_len;
 	entry->stack.frames = entry->frames;
 	entry->references = 1;
 	for (size_t i = 0; i < frames_len; i++)
-		((struct frame_entry *)frames[i])->users++;
-	HASH_ADD_KEYPTR(hh, stacks->stacks, entry->frames, bytes, entry);
+		use_frame(stacks, (struct frame_entry *)frames[i]);
+	drop_unused(stacks);
 	*out = &entry->stack;
 	return 0;
 }
@@ -243,19 +305,7 @@ void lm_stack_ref(const struct lm_stack *stack)
 void lm_stack_unref(struct lm_stacks *stacks, const struct lm_stack *stack)
 {
 	struct stack_entry *entry = (struct stack_entry *)stack;
-	uint32_t len;
 
-	if (!entry || --entry->references)
-		return;
-	len = entry->stack.frames_len;
-	for (uint32_t i = 0; i < len; i++) {
-		struct frame_entry *frame = (struct frame_entry *)entry->frames[i];
-
-		/* a frame may stand in the stack more than once */
-		if (--frame->users == 0)
-			free_frame(stacks, frame);
-		entry->frames[i] = NULL;
-	}
-	entry->stack.frames_len = 0;
-	free_stack(stacks, entry);
+	if (entry && --entry->references == 0)
+		free_stack(stacks, entry);
 }

@@ -68,14 +68,15 @@ int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *bui
 const struct lm_frame *lm_stacks_find_frame(
 	const struct lm_stacks *stacks, const struct lm_module *module, uint64_t offset);
 
-/* Stores a frame; the functions and their texts are copied. The frame lives as long as a stack uses it. -ENOMEM. */
+/* Stores a frame; the functions and their texts are copied. The frame lives at least until the next stack is interned,
+ * then as long as a stack uses it, and for a while after that. -ENOMEM. */
 int lm_stacks_frame(struct lm_stacks *stacks, const struct lm_frame *frame, const struct lm_frame **stored);
 
 /* The stack of these frames, with a reference for the caller. -ENOMEM, -E2BIG. */
 int lm_stacks_intern(struct lm_stacks *stacks, const struct lm_frame *const *frames, size_t frames_len,
 	enum lm_stack_end end, const struct lm_stack **stack);
 void lm_stack_ref(const struct lm_stack *stack);
-/* Gives a reference back; the last one frees the stack and the frames that no other uses. NULL is fine. */
+/* Gives a reference back; the last one frees the stack. NULL is fine. */
 void lm_stack_unref(struct lm_stacks *stacks, const struct lm_stack *stack);
 
 #endif
