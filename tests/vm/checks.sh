@@ -1,6 +1,6 @@
 #!/bin/sh
-# What is run on each kernel, in the guests (busybox) and on this machine: `checks.sh` with leakmon, blockers and
-# bpftool in PATH. Prints "@@@ NAME" lines and what belongs to each; judge.py reads them, nothing is judged here.
+# What is run on each kernel, in the guests (busybox) and on this machine: `checks.sh` with leakmon, bpftool
+# and both blockers in PATH. Prints "@@@ NAME" lines and what belongs to each; judge.py reads them, nothing is judged here.
 tmp=$(mktemp -d) || exit 2
 blockers=
 trap 'kill $blockers 2>/dev/null; rm -rf "$tmp"' EXIT
@@ -42,10 +42,13 @@ uname -r | section kernel
 run doctor leakmon doctor
 objects >"$tmp/before"
 section "objects before" <"$tmp/before"
-blockers >/dev/null </dev/null &
-blockers=$!
-sleep 2
-run snapshot leakmon -v snapshot -p $blockers -j --min-blocked 0.5s
+for link in static dynamic; do
+	[ -z "$blockers" ] || kill $blockers
+	blockers-$link >/dev/null </dev/null &
+	blockers=$!
+	sleep 2
+	run "$link" leakmon -v snapshot -p $blockers -j --min-blocked 0.5s
+done
 settled | section "objects after"
 run plain leakmon snapshot -p $blockers
 

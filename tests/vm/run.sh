@@ -53,10 +53,13 @@ for tool in qemu-system-x86_64 busybox cpio "${bpftool:-bpftool}"; do
 done
 
 # The programs, and every library that they link, at the paths where they are here.
-gcc -O2 -g -fomit-frame-pointer -pthread -o "$work/root/test/blockers" tests/vm/blockers.c
+for link in static dynamic; do
+	gcc -O2 -g -fomit-frame-pointer -pthread $([ $link = dynamic ] || echo -static) -o "$work/root/test/blockers-$link" \
+		tests/vm/blockers.c
+done
 cp build/leakmon "$bpftool" tests/vm/checks.sh "$work/root/test/"
 cp "$(command -v busybox)" "$work/root/bin/busybox"
-for program in "$work"/root/test/{leakmon,bpftool,blockers}; do
+for program in "$work"/root/test/{leakmon,bpftool,blockers-dynamic}; do
 	ldd "$program" | grep -oE '/[^ ]+'
 done | sort -u | xargs cp -L --parents -t "$work/root"
 install -m 755 tests/vm/init "$work/root/init"
