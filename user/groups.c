@@ -59,28 +59,17 @@ static bool in_libc(const struct lm_frame *frame)
 	return false;
 }
 
-static bool only_waits(const struct lm_frame *frame)
-{
-	const char *function = function_of(frame);
-
-	return in_libc(frame) || (function && lm_wait_is_wait_function(function));
-}
-
-static bool only_starts(const struct lm_frame *frame)
-{
-	const char *function = function_of(frame);
-
-	return in_libc(frame) || (function && lm_wait_is_start_function(function));
-}
-
-/* The frames that tell one place from another: [*first, *end). All of them if nothing else is left. */
+/*
+ * The frames that tell one place from another: [*first, *end), without libc's at both ends, which wait for their caller
+ * or start threads. All of them if nothing else is left. By file, not by name: a stripped program has the same sites.
+ */
 static void normalise(const struct lm_stack *stack, size_t *first, size_t *end)
 {
 	*first = 0;
 	*end = stack->frames_len;
-	while (*first < *end && only_waits(stack->frames[*first]))
+	while (*first < *end && in_libc(stack->frames[*first]))
 		(*first)++;
-	while (*end > *first && only_starts(stack->frames[*end - 1]))
+	while (*end > *first && in_libc(stack->frames[*end - 1]))
 		(*end)--;
 	if (*first == *end) {
 		*first = 0;
@@ -141,6 +130,12 @@ const struct lm_frame *lm_groups_leaf_frame(const struct lm_stack *stack)
 	size_t first, end;
 
 	normalise(stack, &first, &end);
+	for (size_t i = first; i < end; i++) {
+		const char *function = function_of(stack->frames[i]);
+
+		if (!function || !lm_wait_is_wait_function(function))
+			return stack->frames[i];
+	}
 	return stack->frames[first];
 }
 

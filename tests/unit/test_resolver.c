@@ -204,7 +204,7 @@ static void registers_that_lead_nowhere_have_a_reason_or_a_broken_stack(void **s
 	static const struct {
 		uint64_t ip, sp; /* 0: as it is */
 	} cases[] = {
-		{0, 8}, {0, UINT64_MAX - 4}, {0, 0x7ffffffff000}, {1, 0}, {UINT64_MAX, UINT64_MAX}, {0, 0xdeadbeef}};
+		{0, 8}, {0, UINT64_MAX - 4}, {0, 0x7ffffffff000}, {1, 0}, {UINT64_MAX, UINT64_MAX}, {0, 0x1000}};
 	struct lm_target *target = open_victim(fixture);
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

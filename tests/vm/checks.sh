@@ -21,10 +21,10 @@ run() {
 	echo $code | section "$name exit"
 }
 
-# The BPF objects of the whole machine, "KIND ID" each.
+# The BPF objects of the whole machine, "KIND ID" each. What bpftool says of one that just goes is no result.
 objects() {
 	for kind in prog map link; do
-		bpftool $kind list | sed -n "s/^\([0-9][0-9]*\):.*/$kind \1/p"
+		bpftool $kind list 2>/dev/null | sed -n "s/^\([0-9][0-9]*\):.*/$kind \1/p"
 	done
 }
 
