@@ -74,8 +74,8 @@ static void free_functions(struct lm_frame *frame)
 	struct lm_function *functions = (struct lm_function *)frame->functions;
 
 	for (uint32_t i = 0; functions && i < frame->functions_len; i++) {
-		free(functions[i].name);
-		free(functions[i].file);
+		free((char *)functions[i].name);
+		free((char *)functions[i].file);
 	}
 	free(functions);
 }
@@ -264,11 +264,14 @@ static void use_frame(struct lm_stacks *stacks, struct frame_entry *frame)
 int lm_stacks_intern(struct lm_stacks *stacks, const struct lm_frame *const *frames, size_t frames_len,
 	enum lm_stack_end end, const struct lm_stack **out)
 {
+	static const struct lm_frame *const none[1];
 	size_t bytes = frames_len * sizeof(frames[0]);
 	struct stack_entry *entry;
 
 	if (frames_len > LM_STACK_MAX)
 		return -E2BIG;
+	if (!frames_len)
+		frames = none; /* memcmp and memcpy want an address for nothing, too */
 	HASH_FIND(hh, stacks->stacks[end], frames, bytes, entry);
 	if (entry) {
 		entry->references++;

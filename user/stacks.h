@@ -22,8 +22,8 @@ struct lm_module {
 
 /* One function of a frame. */
 struct lm_function {
-	char *name; /* demangled, NULL if not known */
-	char *file; /* NULL if not known */
+	const char *name; /* demangled, NULL if not known */
+	const char *file; /* NULL if not known */
 	uint32_t line;
 	bool inlined; /* into the next entry */
 };

@@ -360,8 +360,8 @@ static int take_symbol(struct lm_resolver *resolver, const char **at, const char
 	frame->functions = functions;
 	error = failed ? -EPROTO : lm_stacks_frame(resolver->config.stacks, frame, &stored);
 	for (uint32_t i = 0; i < reply.functions_len; i++) {
-		free(functions[i].name);
-		free(functions[i].file);
+		free((char *)functions[i].name);
+		free((char *)functions[i].file);
 	}
 	return error;
 }
