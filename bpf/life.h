@@ -47,10 +47,14 @@ int BPF_PROG(thread_new, struct task_struct *task, __u64 clone_flags)
 	if (!child_watched(parent, task))
 		return 0;
 	state = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (state)
+	if (state) {
 		state->seen_since_ns = task->start_boottime;
-	else
+		/* It waits for its first CPU, which the kernel counts as run delay: then so do we. */
+		state->off_ns = bpf_ktime_get_boot_ns();
+		state->off_blocked = false;
+	} else {
 		count_loss(LM_LOSS_STORAGE_FAILED);
+	}
 	send_life(task, LM_RECORD_NEW, tid_of(task), tid_of(parent));
 	return 0;
 }

@@ -59,15 +59,24 @@ static bool in_libc(const struct lm_frame *frame)
 	return false;
 }
 
+/* A function that only waits for its caller: libc's all do; in a static program names tell. */
+static bool only_waits(const struct lm_frame *frame)
+{
+	const char *function = function_of(frame);
+
+	return in_libc(frame) || (function && lm_wait_is_wait_function(function));
+}
+
 /*
- * The frames that tell one place from another: [*first, *end), without libc's at both ends, which wait for their caller
- * or start threads. All of them if nothing else is left. By file, not by name: a stripped program has the same sites.
+ * The frames that tell one place from another: [*first, *end), without those that wait for their caller and without
+ * libc's that start threads. All of them if nothing else is left. By file where that is enough, so that a stripped
+ * program has the same sites.
  */
 static void normalise(const struct lm_stack *stack, size_t *first, size_t *end)
 {
 	*first = 0;
 	*end = stack->frames_len;
-	while (*first < *end && in_libc(stack->frames[*first]))
+	while (*first < *end && only_waits(stack->frames[*first]))
 		(*first)++;
 	while (*end > *first && in_libc(stack->frames[*end - 1]))
 		(*end)--;
@@ -130,12 +139,6 @@ const struct lm_frame *lm_groups_leaf_frame(const struct lm_stack *stack)
 	size_t first, end;
 
 	normalise(stack, &first, &end);
-	for (size_t i = first; i < end; i++) {
-		const char *function = function_of(stack->frames[i]);
-
-		if (!function || !lm_wait_is_wait_function(function))
-			return stack->frames[i];
-	}
 	return stack->frames[first];
 }
 

@@ -100,11 +100,15 @@ def a_stripped_program_has_the_same_offsets_and_no_names(t, whole, stripped):
     by_offsets = {}
     for site in report["sites"]:
         by_offsets.setdefault(physical(site), {})[site["pid"]] = site
+    if "static" in whole:
+        # without the names of a static libc, the ways into a wait are places of their own: more sites, none less
+        by_offsets = {offsets: row for offsets, row in by_offsets.items() if symbols.pid in row}
     check_equal({frozenset(row) for row in by_offsets.values()}, {frozenset((symbols.pid, none.pid))},
                 "each stack is in both processes", report)
     for row in by_offsets.values():
         one, other = row[symbols.pid], row[none.pid]
-        check_equal(other["count"], one["count"], "count", report)
+        if "static" not in whole:
+            check_equal(other["count"], one["count"], "count", report)
         for frame in app_frames(other, build(stripped)):
             check_equal((frame["function"], frame["file"], frame["line"]), (None, None, None), "names in a stripped program")
         # without the names of a static libc not every wait can be classified, and the class is part of a site
