@@ -419,8 +419,7 @@ uint64_t lm_probe_memory(const struct lm_probe *probe)
 	struct bpf_map *map;
 	uint64_t bytes = 0;
 
-	bpf_object__for_each_map(map, probe->skel->obj)
-	bytes += map_memory(bpf_map__fd(map));
+	bpf_object__for_each_map(map, probe->skel->obj) bytes += map_memory(bpf_map__fd(map));
 	/* fdinfo leaves out what task storage holds: one value for each thread of the last look */
 	return bytes + probe->skel->bss->look_threads * bpf_map__value_size(probe->skel->maps.threads);
 }

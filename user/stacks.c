@@ -281,8 +281,7 @@ int lm_stacks_intern(struct lm_stacks *stacks, const struct lm_frame *const *fra
 	entry = calloc(1, sizeof(*entry) + bytes);
 	if (!entry)
 		return -ENOMEM;
-	if (bytes)
-		memcpy(entry->frames, frames, bytes);
+	memcpy(entry->frames, frames, bytes);
 	HASH_ADD_KEYPTR(hh, stacks->stacks[end], entry->frames, bytes, entry);
 	if (!entry->hh.tbl) {
 		free(entry);

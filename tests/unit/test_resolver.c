@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/time.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -203,8 +204,7 @@ static void registers_that_lead_nowhere_have_a_reason_or_a_broken_stack(void **s
 	struct fixture *fixture = *state;
 	static const struct {
 		uint64_t ip, sp; /* 0: as it is */
-	} cases[] = {
-		{0, 8}, {0, UINT64_MAX - 4}, {0, 0x7ffffffff000}, {1, 0}, {UINT64_MAX, UINT64_MAX}, {0, 0x1000}};
+	} cases[] = {{0, 8}, {0, UINT64_MAX - 4}, {0, 0x7ffffffff000}, {1, 0}, {UINT64_MAX, UINT64_MAX}, {0, 0x1000}};
 	struct lm_target *target = open_victim(fixture);
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -223,28 +223,72 @@ static void registers_that_lead_nowhere_have_a_reason_or_a_broken_stack(void **s
 	lm_target_close(fixture->resolver, target);
 }
 
+static pid_t doomed;
+
+static void kill_the_doomed(int number)
+{
+	(void)number;
+	kill(doomed, SIGKILL);
+}
+
 static void a_worker_that_dies_is_started_again_and_costs_one_target(void **state)
 {
 	struct fixture *fixture = *state;
 	struct lm_target *unlucky = open_victim(fixture), *next = open_victim(fixture);
+	const struct itimerval soon = {.it_value.tv_usec = 100000};
 	struct lm_unwind_request request = {.regs = fixture->regs};
 	struct lm_resolver_counters counters;
-	pid_t before = worker_of(fixture);
 
-	kill(before, SIGKILL);
+	/* it dies while it is asked, and the signal interrupts the one who asks */
+	doomed = worker_of(fixture);
+	kill(doomed, SIGSTOP);
+	signal(SIGALRM, kill_the_doomed);
+	setitimer(ITIMER_REAL, &soon, NULL);
 	assert_int_equal(lm_target_unwind(fixture->resolver, unlucky, &request, 1), -ECONNRESET);
+	signal(SIGALRM, SIG_DFL);
 	assert_null(request.stack);
 	assert_non_null(request.why);
 	assert_int_equal(lm_target_unwind(fixture->resolver, unlucky, &request, 1), -EUCLEAN);
 	assert_int_equal(lm_target_unwind(fixture->resolver, next, &request, 1), 0);
 	assert_non_null(request.stack);
-	assert_int_not_equal(worker_of(fixture), before);
+	assert_int_not_equal(worker_of(fixture), doomed);
 	lm_resolver_counters(fixture->resolver, &counters);
 	assert_int_equal(counters.worker_restarts, 1);
 	assert_int_equal(counters.unwind_failed, 2);
 	lm_stack_unref(fixture->stacks, request.stack);
 	lm_target_close(fixture->resolver, unlucky);
 	lm_target_close(fixture->resolver, next);
+}
+
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+static void a_worker_that_was_killed_while_idle_costs_no_target(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lm_target *target = open_victim(fixture);
+	struct lm_resolver_counters counters;
+	time_t deadline = time(NULL) + DEADLINE_S;
+
+	for (int round = 1; round <= 3; round++) {
+		struct lm_unwind_request request = {.regs = fixture->regs};
+		pid_t worker;
+
+		assert_int_equal(lm_target_unwind(fixture->resolver, target, &request, 1), 0);
+		assert_int_equal(request.stack->end, LM_STACK_COMPLETE);
+		lm_stack_unref(fixture->stacks, request.stack);
+		worker = worker_of(fixture);
+		kill(worker, SIGKILL);
+		while (!has_ended(worker))
+			assert_true(time(NULL) < deadline);
+		lm_resolver_counters(fixture->resolver, &counters);
+		assert_int_equal(counters.worker_restarts, round - 1);
+	}
+	lm_target_close(fixture->resolver, target);
 }
 
 static void a_worker_that_hangs_is_ended(void **state)
@@ -377,6 +421,7 @@ int main(int argc, char **argv)
 			registers_that_lead_nowhere_have_a_reason_or_a_broken_stack, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_worker_that_dies_is_started_again_and_costs_one_target, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_worker_that_was_killed_while_idle_costs_no_target, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_worker_that_hangs_is_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_process_is_known_by_its_start_not_by_its_pid, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_target_that_ended_has_no_stacks, set_up, tear_down),

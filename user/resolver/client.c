@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "user/log.h"
@@ -20,6 +21,22 @@
 
 #define WORKER_SOCKET_FD 3
 #define DEADLINE_NS 2000000000ull
+#define DESCRIPTORS 65536
+#define REAP_TRIES 1000 /* a millisecond apart */
+
+static int silence(int fd)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (null < 0)
+		return -errno;
+	if (null == fd)
+		return 0;
+	if (dup2(null, fd) < 0)
+		return -errno;
+	close(null);
+	return 0;
+}
 
 /* Runs in the child between fork and exec: only calls that are safe there. */
 static void become_worker(const char *executable, int socket)
@@ -32,22 +49,15 @@ static void become_worker(const char *executable, int socket)
 		_exit(127);
 	if (socket == WORKER_SOCKET_FD && fcntl(socket, F_SETFD, 0))
 		_exit(127);
-	close_range(WORKER_SOCKET_FD + 1, ~0u, 0);
+	/* what it writes is not for leakmon's readers */
+	if (close_range(WORKER_SOCKET_FD + 1, ~0u, 0) || silence(STDIN_FILENO) || silence(STDOUT_FILENO))
+		_exit(127);
+#ifndef __SANITIZE_ADDRESS__ /* whose reports are wanted */
+	if (silence(STDERR_FILENO))
+		_exit(127);
+#endif
 	execve(executable, argv, envp);
 	_exit(127);
-}
-
-static void forget_modules(struct lm_resolver *resolver)
-{
-	struct lm_known_module *module, *next;
-
-	HASH_ITER (hh, resolver->modules, module, next) {
-		HASH_DEL(resolver->modules, module);
-		free(module);
-	}
-	free(resolver->modules_by_id);
-	resolver->modules_by_id = NULL;
-	resolver->modules_len = 0;
 }
 
 static int start_worker(struct lm_resolver *resolver)
@@ -75,27 +85,62 @@ static int start_worker(struct lm_resolver *resolver)
 	}
 	resolver->pid = pid;
 	resolver->socket = pair[0];
-	resolver->generation++;
 	return 0;
+}
+
+/* Has the process ended? Its CPU time is then added. */
+static bool reap(struct lm_resolver *resolver, pid_t pid)
+{
+	struct rusage usage;
+	pid_t reaped = wait4(pid, NULL, WNOHANG, &usage);
+
+	if (reaped == pid)
+		resolver->ended_cpu_s += usage.ru_utime.tv_sec + usage.ru_stime.tv_sec +
+					 (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+	return reaped == pid || (reaped < 0 && errno != EINTR);
+}
+
+/* A process that reads a file system which does not answer cannot be killed: it is not waited for, but tried again. */
+static void reap_undead(struct lm_resolver *resolver, pid_t one_more)
+{
+	for (int i = 0; i < LM_UNDEAD_MAX; i++) {
+		pid_t *undead = &resolver->undead[i];
+
+		if (*undead && reap(resolver, *undead))
+			*undead = 0;
+		if (!*undead) {
+			*undead = one_more;
+			one_more = 0;
+		}
+	}
 }
 
 static void end_worker(struct lm_resolver *resolver)
 {
-	struct rusage usage;
+	const struct timespec pause = {.tv_nsec = 1000000};
+	bool ended = false;
 
 	if (!resolver->pid)
 		return;
 	close(resolver->socket);
 	kill(resolver->pid, SIGKILL);
-	while (wait4(resolver->pid, NULL, 0, &usage) < 0) {
-		if (errno != EINTR)
-			goto forget;
-	}
-	resolver->ended_cpu_s +=
-		usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-forget:
+	for (int i = 0; i < REAP_TRIES && !(ended = reap(resolver, resolver->pid)); i++)
+		nanosleep(&pause, NULL);
+	reap_undead(resolver, ended ? 0 : resolver->pid);
 	resolver->pid = 0;
-	forget_modules(resolver);
+	resolver->generation++;
+	lm_modules_forget(resolver);
+}
+
+/* A target is a descriptor here and one in the worker, and many shells allow 1,024. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= DESCRIPTORS)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int lm_resolver_start(const struct lm_resolver_config *config, struct lm_resolver **out)
@@ -108,6 +153,8 @@ int lm_resolver_start(const struct lm_resolver_config *config, struct lm_resolve
 	resolver->config = *config;
 	if (!resolver->config.target_deadline_ns)
 		resolver->config.target_deadline_ns = DEADLINE_NS;
+	allow_descriptors();
+	resolver->generation = 1;
 	error = start_worker(resolver);
 	if (error) {
 		free(resolver);
@@ -127,11 +174,17 @@ void lm_resolver_free(struct lm_resolver *resolver)
 
 int lm_resolver_ensure(struct lm_resolver *resolver)
 {
+	struct pollfd poll_fd = {.fd = resolver->socket};
+
+	/* nobody asks it for anything now: if it has ended, no target is to blame, but it is no secret */
+	if (resolver->pid && poll(&poll_fd, 1, 0) > 0) {
+		lm_resolver_give_up(resolver, -ECONNRESET);
+		resolver->counters.unwind_failed++;
+	}
 	return resolver->pid ? 0 : start_worker(resolver);
 }
 
-/* The worker is of no more use: ends it; the next one is started when it is needed. Returns the reason. */
-static int give_up(struct lm_resolver *resolver, int error)
+int lm_resolver_give_up(struct lm_resolver *resolver, int error)
 {
 	if (error == -EAGAIN || error == -EWOULDBLOCK)
 		error = -ETIMEDOUT;
@@ -148,29 +201,47 @@ int lm_resolver_tell(struct lm_resolver *resolver, uint32_t type, const void *pa
 {
 	int error = lm_message_send(resolver->socket, type, payload, size, fd);
 
-	return error ? give_up(resolver, error) : 0;
+	return error ? lm_resolver_give_up(resolver, error) : 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* Signals do not make the time longer. */
+static bool wait_for_reply(const struct lm_resolver *resolver)
+{
+	struct pollfd poll_fd = {.fd = resolver->socket, .events = POLLIN};
+	int64_t left_ms = resolver->config.target_deadline_ns / 1000000, end_ms = now_ms() + left_ms;
+
+	for (; left_ms >= 0; left_ms = end_ms - now_ms()) {
+		int ready = poll(&poll_fd, 1, left_ms);
+
+		if (ready >= 0 || errno != EINTR)
+			return ready > 0;
+	}
+	return false;
 }
 
 int lm_resolver_ask(struct lm_resolver *resolver, uint32_t type, const void *payload, size_t size, int fd)
 {
-	struct pollfd poll_fd = {.fd = resolver->socket, .events = POLLIN};
-	int timeout_ms = resolver->config.target_deadline_ns / 1000000;
 	uint32_t reply_type;
 	int error, reply_fd, len;
 
 	error = lm_resolver_tell(resolver, type, payload, size, fd);
 	if (error)
 		return error;
-	do
-		len = poll(&poll_fd, 1, timeout_ms);
-	while (len < 0 && errno == EINTR);
-	if (len <= 0)
-		return give_up(resolver, -ETIMEDOUT);
+	if (!wait_for_reply(resolver))
+		return lm_resolver_give_up(resolver, -ETIMEDOUT);
 	len = lm_message_receive(resolver->socket, resolver->buffer, &reply_type, &reply_fd);
 	if (reply_fd >= 0)
 		close(reply_fd); /* the worker has none to give */
 	if (len < 0 || reply_type != type)
-		return give_up(resolver, -EPROTO);
+		return lm_resolver_give_up(resolver, -EPROTO);
 	return len;
 }
 

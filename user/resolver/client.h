@@ -33,7 +33,8 @@ struct lm_resolver_config {
 struct lm_resolver_counters {
 	uint64_t worker_restarts;
 	uint64_t unwound;       /* stacks tried */
-	uint64_t unwind_failed; /* stacks without any frame, or broken before the outermost frame */
+	uint64_t unwind_failed; /* stacks without any frame, or broken before the outermost frame; and a worker that was
+				   found dead */
 	uint64_t symbol_failed; /* frames whose module could not be read at all (not: has no symbols) */
 };
 

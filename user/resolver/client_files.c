@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "user/resolver/protocol.h"
@@ -30,9 +32,9 @@ static int only_regular(int fd)
 }
 
 /* A path as a process sees it: its links lead nowhere out of its root. */
-static int open_in_root(const char *proc_root, pid_t pid, const char *path)
+static int open_in_root(const char *proc_root, pid_t pid, const char *path, uint64_t flags)
 {
-	const struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	const struct open_how how = {.flags = OPEN_FLAGS | flags, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	char root_path[512];
 	int root, fd;
 
@@ -57,8 +59,9 @@ int lm_module_open(const char *proc_root, pid_t pid, const struct lm_map *map)
 	if (fd >= 0 || map->deleted)
 		return fd;
 	/* without CAP_CHECKPOINT_RESTORE: by name, if that is still the same file */
-	fd = open_in_root(proc_root, pid, map->path);
-	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != map->inode)) {
+	fd = open_in_root(proc_root, pid, map->path, 0);
+	if (fd >= 0 &&
+		(fstat(fd, &st) || st.st_ino != map->inode || st.st_dev != makedev(map->dev_major, map->dev_minor))) {
 		close(fd);
 		return -ESTALE;
 	}
@@ -117,6 +120,17 @@ int lm_module_key(int fd, bool by_content, struct lm_known_module *module)
 	return 0;
 }
 
+/* Debug files are installed by the administrator; others are no business of ours. */
+static int only_of_root(int fd)
+{
+	struct stat st;
+
+	if (fd < 0 || (fstat(fd, &st) == 0 && st.st_uid == 0))
+		return fd;
+	close(fd);
+	return -EPERM;
+}
+
 int lm_module_open_debug(const char *proc_root, pid_t pid, const uint8_t *build_id, size_t len)
 {
 	char path[64 + 2 * LM_BUILD_ID_MAX];
@@ -128,6 +142,68 @@ int lm_module_open_debug(const char *proc_root, pid_t pid, const uint8_t *build_
 	for (size_t i = 1; i < len; i++)
 		at += snprintf(path + at, sizeof(path) - at, "%02x", build_id[i]);
 	snprintf(path + at, sizeof(path) - at, ".debug");
-	fd = open_in_root(proc_root, pid, path);
-	return fd >= 0 ? fd : only_regular(open(path, OPEN_FLAGS));
+	fd = only_of_root(open_in_root(proc_root, pid, path, 0));
+	return fd >= 0 ? fd : only_of_root(only_regular(open(path, OPEN_FLAGS)));
+}
+
+/* The number behind a name in /proc/PID/status: the which-th, or the last one if there are fewer. */
+static bool status_number(const char *line, const char *name, int which, long *number)
+{
+	size_t len = strlen(name);
+	bool found = false;
+	char *end;
+
+	if (strncmp(line, name, len) != 0)
+		return false;
+	for (line += len; which >= 0; which--, line = end) {
+		long value = strtol(line, &end, 10);
+
+		if (end == line)
+			break;
+		*number = value;
+		found = true;
+	}
+	return found;
+}
+
+/* Its effective user, and its PID in the innermost namespace. */
+static int read_status(const char *proc_root, pid_t pid, long *uid, long *own_pid)
+{
+	char path[512], *line = NULL;
+	size_t room = 0;
+	int found = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%d/status", proc_root, pid);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	while (found < 2 && getline(&line, &room, file) > 0) {
+		found += status_number(line, "Uid:", 1, uid);
+		found += status_number(line, "NSpid:", 1000, own_pid);
+	}
+	free(line);
+	fclose(file);
+	return found == 2 ? 0 : -EBADMSG;
+}
+
+int lm_module_open_perf_map(const char *proc_root, pid_t pid, pid_t *own_pid)
+{
+	char path[64];
+	struct stat st;
+	long uid = 0, inner = 0;
+	int fd, error = read_status(proc_root, pid, &uid, &inner);
+
+	if (error)
+		return error;
+	snprintf(path, sizeof(path), "/tmp/perf-%ld.map", inner);
+	fd = open_in_root(proc_root, pid, path, O_NOFOLLOW);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) || st.st_uid != (uid_t)uid) {
+		close(fd);
+		return -EPERM;
+	}
+	*own_pid = inner;
+	return fd;
 }

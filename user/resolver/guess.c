@@ -103,7 +103,7 @@ static bool same_file(struct lm_unwinder *unwinder, uint64_t a, uint64_t b)
 }
 
 /* How good a return address of the code at pc is this? */
-static enum quality judge(struct lm_unwinder *unwinder, uint64_t address, uint64_t pc)
+static enum quality judge_anew(struct lm_unwinder *unwinder, uint64_t address, uint64_t pc)
 {
 	unsigned char before[7];
 	uint64_t target;
@@ -120,6 +120,21 @@ static enum quality judge(struct lm_unwinder *unwinder, uint64_t address, uint64
 			return DIRECT_CALL;
 	}
 	return follows_indirect_call(before) ? INDIRECT_CALL : NO_RETURN_ADDRESS;
+}
+
+/* The stacks of a process hold the same return addresses again and again. */
+static enum quality judge(struct lm_unwinder *unwinder, uint64_t address, uint64_t pc)
+{
+	size_t slot = ((address ^ pc * 0x9e3779b97f4a7c15ull) * 0x9e3779b97f4a7c15ull) >> 32;
+	struct lm_judgement *known = &unwinder->judgements[slot % LM_JUDGEMENTS];
+	const struct lm_region *region = lm_unwinder_region(unwinder, address);
+
+	if (!region || !region->executable)
+		return NO_RETURN_ADDRESS;
+	if (known->address != address || known->pc != pc)
+		*known = (struct lm_judgement){
+			.address = address, .pc = pc, .quality = judge_anew(unwinder, address, pc)};
+	return known->quality;
 }
 
 static bool read_word(struct lm_unwinder *unwinder, uint64_t address, uint64_t *value)
@@ -175,20 +190,19 @@ enum lm_guess_result lm_guess_caller(struct lm_unwinder *unwinder, struct lm_gue
 {
 	const struct lm_region *region = lm_unwinder_region(unwinder, guess->pc);
 	enum quality best = NO_RETURN_ADDRESS;
-	enum lm_symbols_start start;
 	uint64_t best_slot = 0, best_address = 0, slot = (guess->sp + 7) & ~7ull, address;
 
 	/* code that a runtime has made keeps frame pointers, or nothing can be said of it */
 	if (!region || !region->elf)
 		return by_frame_pointer(unwinder, guess) ? LM_GUESS_FOUND : LM_GUESS_NONE;
-	start = lm_symbols_is_start(region->elf, guess->pc - region->start + region->file_offset);
-	if (start == LM_SYMBOLS_START)
+	if (guess->at_start)
 		return LM_GUESS_OUTERMOST;
 	for (int i = 0; i < SCAN_WORDS && best < CALL_OF_THIS; i++, slot += 8) {
 		enum quality quality;
 
-		if (!read_word(unwinder, slot, &address))
+		if (!unwinder->words_left || !read_word(unwinder, slot, &address))
 			break;
+		unwinder->words_left--;
 		quality = judge(unwinder, address, guess->pc);
 		if (quality > best) {
 			best = quality;
@@ -199,7 +213,7 @@ enum lm_guess_result lm_guess_caller(struct lm_unwinder *unwinder, struct lm_gue
 	/* what a stripped libc does not name, and what nothing on the stack called, is taken to be the start of a
 	 * thread */
 	if (best == NO_RETURN_ADDRESS)
-		return start == LM_SYMBOLS_START_UNKNOWN ? LM_GUESS_OUTERMOST : LM_GUESS_NONE;
+		return guess->maybe_at_start ? LM_GUESS_OUTERMOST : LM_GUESS_NONE;
 	take(unwinder, guess, best_slot, best_address);
 	return LM_GUESS_FOUND;
 }

@@ -12,8 +12,9 @@
 struct lm_unwinder;
 
 struct lm_guess {
-	uint64_t pc, sp, bp; /* in: of the callee; out: of the caller */
+	uint64_t pc, sp, bp; /* in: of the callee (pc: that of its call, not behind it); out: of the caller */
 	bool bp_known;
+	bool at_start, maybe_at_start; /* in: is this code that nobody calls? */
 };
 
 enum lm_guess_result { LM_GUESS_FOUND, LM_GUESS_OUTERMOST, LM_GUESS_NONE };

@@ -9,10 +9,22 @@
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define UNITS_MAX 2000000 /* ranges: Chromium has about 400,000 */
+
+bool lm_elf_expired(const struct lm_elf *elf)
+{
+	struct timespec now;
+
+	if (!elf->deadline_ns)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec > elf->deadline_ns;
+}
 
 static int read_segments(struct lm_elf *elf, uint64_t file_size)
 {
@@ -60,59 +72,71 @@ static bool is_our_kind(Elf *elf)
 	       ehdr.e_machine == EM_X86_64;
 }
 
+/* The file, mapped; NULL if it is not of our kind. Needs no descriptor any more. */
+static Elf *map_file(int fd, uint64_t *size)
+{
+	struct stat st;
+	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+
+	if (!elf)
+		return NULL;
+	if (fstat(fd, &st) || !is_our_kind(elf) || !sections_fit(elf, st.st_size) || elf_cntl(elf, ELF_C_FDREAD)) {
+		elf_end(elf);
+		return NULL;
+	}
+	*size = st.st_size;
+	return elf;
+}
+
 int lm_elf_open(int fd, struct lm_elf **out)
 {
 	struct lm_elf *elf = calloc(1, sizeof(*elf));
-	struct stat st;
+	uint64_t size;
 	int error = -ENOMEM;
 
 	if (!elf)
 		goto close_fd;
-	elf->fd = fd;
 	elf->debug_fd = -1;
-	if (fstat(fd, &st)) {
-		error = -errno;
-		goto free_elf;
-	}
-	error = -ENOEXEC;
-	elf->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	if (!elf->elf || !is_our_kind(elf->elf) || !sections_fit(elf->elf, st.st_size) ||
-		read_segments(elf, st.st_size))
-		goto free_elf;
-	*out = elf;
-	return 0;
-
-free_elf:
-	lm_elf_free(elf);
-	return error;
+	elf->elf = map_file(fd, &size);
+	error = elf->elf ? read_segments(elf, size) : -ENOEXEC;
+	if (error)
+		lm_elf_free(elf);
+	else
+		*out = elf;
 close_fd:
 	close(fd);
 	return error;
 }
+
+/* They are read again from the file when they are touched. */
+static void drop_pages(Elf *elf)
+{
+	size_t size;
+	char *bytes = elf ? elf_rawfile(elf, &size) : NULL;
+
+	if (bytes && (uintptr_t)bytes % 4096 == 0)
+		madvise(bytes, size, MADV_DONTNEED);
+}
+
+/* CFI that is in use costs little and is needed all the time: only that of the debug information goes. */
 
 void lm_elf_trim(struct lm_elf *elf)
 {
 	free(elf->units);
 	elf->units = NULL;
 	elf->units_len = 0;
-	if (elf->eh_cfi)
-		dwarf_cfi_end(elf->eh_cfi);
-	elf->eh_cfi = NULL;
+	free(elf->starts);
+	elf->starts = NULL;
+	elf->starts_len = 0;
 	elf->debug_cfi = NULL; /* belongs to dwarf */
-	elf->cfi_tried = false;
 	if (elf->dwarf)
 		dwarf_end(elf->dwarf);
 	elf->dwarf = NULL;
 	elf->dwarf_tried = false;
-}
-
-static void close_debug(struct lm_elf *elf)
-{
+	drop_pages(elf->elf);
+	/* it holds what was compressed in it */
 	elf_end(elf->debug_elf);
 	elf->debug_elf = NULL;
-	if (elf->debug_fd >= 0)
-		close(elf->debug_fd);
-	elf->debug_fd = -1;
 }
 
 void lm_elf_free(struct lm_elf *elf)
@@ -120,9 +144,11 @@ void lm_elf_free(struct lm_elf *elf)
 	if (!elf)
 		return;
 	lm_elf_trim(elf);
-	close_debug(elf);
+	if (elf->eh_cfi)
+		dwarf_cfi_end(elf->eh_cfi);
+	if (elf->debug_fd >= 0)
+		close(elf->debug_fd);
 	elf_end(elf->elf);
-	close(elf->fd);
 	free(elf);
 }
 
@@ -146,16 +172,28 @@ void lm_elf_add_debug(struct lm_elf *elf, int debug_fd)
 {
 	const uint8_t *own = NULL, *other = NULL;
 	size_t own_len = build_id_of(elf->elf, &own);
-	struct stat st;
+	uint64_t size;
+	Elf *debug = map_file(debug_fd, &size);
+	bool same = debug && own_len && build_id_of(debug, &other) == own_len && memcmp(own, other, own_len) == 0;
 
+	elf_end(debug);
+	if (!same) {
+		close(debug_fd);
+		return;
+	}
 	lm_elf_trim(elf);
-	close_debug(elf);
+	if (elf->debug_fd >= 0)
+		close(elf->debug_fd);
 	elf->debug_fd = debug_fd;
-	if (fstat(debug_fd, &st) == 0)
-		elf->debug_elf = elf_begin(debug_fd, ELF_C_READ_MMAP, NULL);
-	if (!elf->debug_elf || !is_our_kind(elf->debug_elf) || !sections_fit(elf->debug_elf, st.st_size) || !own_len ||
-		build_id_of(elf->debug_elf, &other) != own_len || memcmp(own, other, own_len) != 0)
-		close_debug(elf);
+}
+
+Elf *lm_elf_debug(struct lm_elf *elf)
+{
+	uint64_t size;
+
+	if (!elf->debug_elf && elf->debug_fd >= 0)
+		elf->debug_elf = map_file(elf->debug_fd, &size);
+	return elf->debug_elf;
 }
 
 static bool has_section(Elf *elf, const char *name)
@@ -245,11 +283,12 @@ static void index_units(struct lm_elf *elf)
 	uint8_t type;
 	size_t room = 0;
 
-	while (dwarf_get_units(elf->dwarf, cu, &cu, NULL, &type, &die, NULL) == 0) {
+	while (!lm_elf_expired(elf) && dwarf_get_units(elf->dwarf, cu, &cu, NULL, &type, &die, NULL) == 0) {
 		if (type != DW_UT_type && type != DW_UT_split_type && !add_unit(elf, &die, &room))
 			break;
 	}
-	qsort(elf->units, elf->units_len, sizeof(elf->units[0]), compare_ranges);
+	if (elf->units_len)
+		qsort(elf->units, elf->units_len, sizeof(elf->units[0]), compare_ranges);
 }
 
 Dwarf *lm_elf_dwarf(struct lm_elf *elf)
@@ -259,7 +298,7 @@ Dwarf *lm_elf_dwarf(struct lm_elf *elf)
 	elf->dwarf_tried = true;
 	if (has_section(elf->elf, ".debug_info"))
 		elf->dwarf = dwarf_begin_elf(elf->elf, DWARF_C_READ, NULL);
-	else if (elf->debug_elf)
+	else if (lm_elf_debug(elf))
 		elf->dwarf = dwarf_begin_elf(elf->debug_elf, DWARF_C_READ, NULL);
 	if (elf->dwarf)
 		index_units(elf);

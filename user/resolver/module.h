@@ -25,8 +25,9 @@ struct lm_unit_range {
 };
 
 struct lm_elf {
-	int fd, debug_fd; /* debug_fd -1: no separate debug file */
-	Elf *elf, *debug_elf;
+	Elf *elf;
+	int debug_fd;                                   /* of the separate debug file, -1: none */
+	Elf *debug_elf;                                 /* NULL: none, or not open now: see lm_elf_debug() */
 	struct lm_segment segments[LM_MODULE_SEGMENTS]; /* executable ones */
 	size_t segments_len;
 	Dwarf_CFI *eh_cfi, *debug_cfi;
@@ -35,14 +36,22 @@ struct lm_elf {
 	bool dwarf_tried;
 	struct lm_unit_range *units; /* ascending by low */
 	size_t units_len;
+	uint64_t *starts; /* of functions, ascending; NULL: not looked at yet */
+	size_t starts_len;
+	uint64_t deadline_ns; /* for what may take long, CLOCK_MONOTONIC; 0: none */
 };
 
-/* Takes over the descriptor. 0, -ENOEXEC if it is no 64-bit x86 ELF file, -errno. */
+/* Has what is being done with this module taken too long? */
+bool lm_elf_expired(const struct lm_elf *elf);
+
+/* Maps the file and closes the descriptor. 0, -ENOEXEC if it is no 64-bit x86 ELF file, -errno. */
 int lm_elf_open(int fd, struct lm_elf **elf);
 void lm_elf_free(struct lm_elf *elf);
 
 /* Takes over the descriptor of the separate debug file, if its build id is the same; else closes it. */
 void lm_elf_add_debug(struct lm_elf *elf, int debug_fd);
+/* The separate debug file, NULL if there is none. */
+Elf *lm_elf_debug(struct lm_elf *elf);
 
 /* Length of the build id, 0 if there is none; *bytes is owned by the module. */
 size_t lm_elf_build_id(const struct lm_elf *elf, const uint8_t **bytes);
@@ -60,7 +69,7 @@ Dwarf *lm_elf_dwarf(struct lm_elf *elf);
 /* The unit whose code holds the address; false if none. */
 bool lm_elf_unit(struct lm_elf *elf, uint64_t vaddr, Dwarf_Die *unit);
 
-/* Lets go of what can be read again. */
+/* Lets go of the debug information, which is large and seldom needed, and of the pages of the files. */
 void lm_elf_trim(struct lm_elf *elf);
 
 #endif

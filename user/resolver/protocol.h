@@ -14,7 +14,7 @@
 #include "leakmon_abi.h"
 
 #define LM_MESSAGE_MAX 65536
-#define LM_UNWIND_MAX 16  /* requests in a message: 16 × 256 frames of 16 bytes fit */
+#define LM_UNWIND_MAX 15  /* requests in a message: 15 × 256 frames of 16 bytes fit */
 #define LM_SYMBOLS_MAX 16 /* frames in a message: 16 × 32 inlined functions with texts fit or are cut */
 #define LM_MAPS_MAX 1024  /* mappings in a message */
 #define LM_BUILD_ID_MAX 64
@@ -29,6 +29,15 @@ enum lm_message_type {
 	LM_MESSAGE_CLOSE,      /* uint32_t target → no reply */
 	LM_MESSAGE_UNWIND,     /* struct lm_unwind_message → struct lm_unwind_reply for each, in a row */
 	LM_MESSAGE_SYMBOLS,    /* struct lm_symbols_request → struct lm_symbol_reply for each, in a row */
+	LM_MESSAGE_FORGET,     /* uint32_t module that no target maps any more → no reply */
+	LM_MESSAGE_PERF_MAP,   /* uint32_t target, descriptor of its JIT's symbols → no reply */
+};
+
+/* Opens the replies to LM_MESSAGE_UNWIND and LM_MESSAGE_SYMBOLS. What is slow is answered in parts: those that the
+ * budget allowed, but at least one. */
+struct lm_reply_head {
+	uint32_t len; /* how many of the request are answered */
+	uint32_t pad[3];
 };
 
 struct lm_message {
@@ -49,7 +58,8 @@ struct lm_module_reply {
 	uint8_t build_id[LM_BUILD_ID_MAX];
 };
 
-#define LM_MODULE_NONE 0 /* code without a file */
+#define LM_MODULE_NONE 0          /* code without a file */
+#define LM_MODULE_PERF UINT32_MAX /* code without a file that the JIT's symbols name */
 
 struct lm_map_message {
 	uint64_t start, end, file_offset;
@@ -68,7 +78,8 @@ struct lm_maps_request {
 struct lm_unwind_message {
 	uint32_t target;
 	uint32_t len;
-	struct lm_regs regs[];
+	uint64_t budget_ns;
+	struct lm_regs regs[LM_UNWIND_MAX]; /* len are sent */
 };
 
 enum lm_unwind_status {
@@ -87,15 +98,16 @@ struct lm_frame_message {
 struct lm_unwind_reply {
 	uint32_t status;   /* enum lm_unwind_status */
 	uint32_t unmapped; /* some address was in no mapping: the maps may be old */
+	uint32_t unnamed;  /* some address was in code without a file, and not among the JIT's symbols */
 	uint32_t len;
-	uint32_t pad;
 	struct lm_frame_message frames[];
 };
 
 struct lm_symbols_request {
+	uint32_t target;
 	uint32_t len;
-	uint32_t pad;
-	struct lm_frame_message frames[];
+	uint64_t budget_ns;
+	struct lm_frame_message frames[LM_SYMBOLS_MAX]; /* len are sent */
 };
 
 /* Followed by functions_len times struct lm_function_message, each followed by its two texts. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/resolver/symbols.h"
 #include "user/resolver/unwind.h"
 
 #define ROWS 4096 /* 64 bytes each; a big machine's blocked threads have about 3,000 different addresses */
@@ -149,6 +150,8 @@ struct lm_row lm_rows_find(struct lm_rows *rows, uint32_t module, struct lm_elf 
 	frame = lm_row_frame(elf, vaddr);
 	if (frame)
 		simplify(frame, &entry->row);
+	else
+		entry->row.start = lm_symbols_is_start(elf, vaddr);
 	free(frame);
 	return entry->row;
 }

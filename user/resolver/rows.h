@@ -25,7 +25,8 @@ enum lm_row_kind {
 struct lm_row {
 	uint8_t kind; /* enum lm_row_kind */
 	uint8_t cfa_register;
-	bool signal; /* a signal frame: what it returns to was interrupted, not calling */
+	uint8_t start; /* enum lm_symbols_start, where kind is LM_ROW_NONE */
+	bool signal;   /* a signal frame: what it returns to was interrupted, not calling */
 	int32_t cfa_offset;
 	int32_t return_offset;       /* from the CFA */
 	int32_t saved[LM_ROW_SAVED]; /* from the CFA, or LM_ROW_SAME */

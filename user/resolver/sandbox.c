@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 #define NOBODY 65534
-#define MEMORY_MAX_BYTES (4ull << 30) /* of address space: debug files of 2 GiB are mapped, not read */
-#define DESCRIPTORS_MAX 16384
+#define MEMORY_MAX_BYTES (512ull << 20) /* that it can write to */
+#define SPACE_MAX_BYTES (64ull << 30)   /* of address space: debug files of 2 GiB are mapped, not read */
+#define DESCRIPTORS_MAX 65536
 
 static int drop_identity(void)
 {
@@ -33,17 +34,17 @@ static int drop_identity(void)
 
 static int set_limits(void)
 {
-	const struct rlimit memory = {MEMORY_MAX_BYTES, MEMORY_MAX_BYTES};
+	const struct rlimit memory = {MEMORY_MAX_BYTES, MEMORY_MAX_BYTES}, space = {SPACE_MAX_BYTES, SPACE_MAX_BYTES};
 	const struct rlimit none = {0, 0};
 	struct rlimit descriptors;
 
 	if (setrlimit(RLIMIT_CORE, &none))
 		return -errno;
 #ifndef __SANITIZE_ADDRESS__ /* its shadow memory takes terabytes of address space */
-	if (setrlimit(RLIMIT_AS, &memory))
+	if (setrlimit(RLIMIT_DATA, &memory) || setrlimit(RLIMIT_AS, &space))
 		return -errno;
 #else
-	(void)memory;
+	(void)memory, (void)space;
 #endif
 	if (getrlimit(RLIMIT_NOFILE, &descriptors))
 		return -errno;
@@ -59,7 +60,7 @@ static int filter_calls(void)
 		SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(brk),
 		SCMP_SYS(futex), SCMP_SYS(fcntl), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn),
 		SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall), SCMP_SYS(getrandom), SCMP_SYS(clock_gettime),
-		SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill), SCMP_SYS(write)};
+		SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill), SCMP_SYS(setsockopt)};
 	/* elfutils looks for the files that debug information names beside it; here there is nothing to be found */
 	static const int refused[] = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(access), SCMP_SYS(faccessat),
 		SCMP_SYS(faccessat2), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(statx), SCMP_SYS(readlink),
@@ -92,7 +93,7 @@ int lm_sandbox_enter(void)
 	if (error)
 		return error;
 	/* a change of identity clears it, so it comes after */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
 	return filter_calls();
 }

@@ -8,35 +8,14 @@
 
 #include <dwarf.h>
 #include <gelf.h>
-#include <libiberty/demangle.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/resolver/names.h"
+
+#define LOOKS_AT_CLOCK 16384 /* symbols between two of them: about a millisecond */
+#define STARTS_MAX (1u << 22)
 #define DEPTH_MAX 64 /* of nested namespaces, classes and blocks */
-
-static void set_text(char text[LM_TEXT_MAX + 1], const char *value)
-{
-	size_t len = value ? strnlen(value, LM_TEXT_MAX) : 0;
-
-	memcpy(text, value ? value : "", len);
-	text[len] = '\0';
-}
-
-static bool is_mangled(const char *name)
-{
-	return name && (strncmp(name, "_Z", 2) == 0 || strncmp(name, "_R", 2) == 0);
-}
-
-/* Plain qualified names: no parameters, no hashes. */
-static void set_name(char name[LM_TEXT_MAX + 1], const char *mangled)
-{
-	char *plain = NULL;
-
-	if (is_mangled(mangled))
-		plain = cplus_demangle(mangled, DMGL_AUTO);
-	set_text(name, plain ? plain : mangled);
-	free(plain);
-}
 
 struct symbol {
 	GElf_Sym sym;
@@ -67,33 +46,31 @@ static bool is_code(const GElf_Sym *sym)
 	return sym->st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE);
 }
 
-typedef bool symbol_visitor(const struct symbol *symbol, void *context);
+typedef void symbol_visitor(Elf *elf, const GElf_Shdr *table, const GElf_Sym *sym, void *context);
 
-/* Visits the code symbols of a table until the visitor returns true; returns that. */
-static bool visit_symbols(Elf *elf, uint32_t section_type, symbol_visitor *visitor, void *context)
+/* Visits the code symbols of the tables of a type. A table that takes too long is left in its middle. */
+static void visit_symbols(const struct lm_elf *module, Elf *elf, uint32_t type, symbol_visitor *visitor, void *context)
 {
 	Elf_Scn *section = NULL;
-	GElf_Shdr shdr;
+	GElf_Shdr table;
 
 	while ((section = elf_nextscn(elf, section))) {
 		Elf_Data *data;
 		size_t count;
 
-		if (!gelf_getshdr(section, &shdr) || shdr.sh_type != section_type || !shdr.sh_entsize)
+		if (!gelf_getshdr(section, &table) || table.sh_type != type || !table.sh_entsize)
 			continue;
 		data = elf_getdata(section, NULL);
-		count = data ? data->d_size / shdr.sh_entsize : 0;
+		count = data ? data->d_size / table.sh_entsize : 0;
 		for (size_t i = 0; i < count; i++) {
-			struct symbol symbol;
+			GElf_Sym sym;
 
-			if (!gelf_getsym(data, i, &symbol.sym) || !is_code(&symbol.sym))
-				continue;
-			symbol.name = elf_strptr(elf, shdr.sh_link, symbol.sym.st_name);
-			if (symbol.name && *symbol.name && visitor(&symbol, context))
-				return true;
+			if (i % LOOKS_AT_CLOCK == LOOKS_AT_CLOCK - 1 && lm_elf_expired(module))
+				return;
+			if (gelf_getsym(data, i, &sym) && sym.st_name && is_code(&sym))
+				visitor(elf, &table, &sym, context);
 		}
 	}
-	return false;
 }
 
 struct search {
@@ -101,19 +78,17 @@ struct search {
 	struct symbol sized, unsized; /* name NULL: none yet */
 };
 
-static bool consider(const struct symbol *symbol, void *context)
+static void consider(Elf *elf, const GElf_Shdr *table, const GElf_Sym *sym, void *context)
 {
 	struct search *search = context;
+	struct symbol symbol = {.sym = *sym};
+	struct symbol *best = sym->st_size ? &search->sized : &search->unsized;
 
-	if (symbol->sym.st_value > search->vaddr)
-		return false;
-	if (symbol->sym.st_size == 0) {
-		if (is_better(symbol, &search->unsized))
-			search->unsized = *symbol;
-	} else if (search->vaddr - symbol->sym.st_value < symbol->sym.st_size && is_better(symbol, &search->sized)) {
-		search->sized = *symbol;
-	}
-	return false;
+	if (sym->st_value > search->vaddr || (sym->st_size && search->vaddr - sym->st_value >= sym->st_size))
+		return;
+	symbol.name = elf_strptr(elf, table->sh_link, sym->st_name);
+	if (symbol.name && *symbol.name && is_better(&symbol, best))
+		*best = symbol;
 }
 
 /* Hand-written assembly gives its functions no size: the nearest one before the address in the same section. */
@@ -130,44 +105,83 @@ static bool find_symbol(struct lm_elf *elf, uint64_t vaddr, struct symbol *found
 {
 	struct search search = {.vaddr = vaddr};
 
-	visit_symbols(elf->elf, SHT_SYMTAB, consider, &search);
-	if (!search.sized.name && elf->debug_elf)
-		visit_symbols(elf->debug_elf, SHT_SYMTAB, consider, &search);
+	visit_symbols(elf, elf->elf, SHT_SYMTAB, consider, &search);
+	if (!search.sized.name && lm_elf_debug(elf))
+		visit_symbols(elf, elf->debug_elf, SHT_SYMTAB, consider, &search);
 	/* the tables of a stripped file have gaps: there the nearest one before says nothing */
 	if (!search.sized.name && search.unsized.name && in_section_of(elf->elf, &search.unsized, vaddr))
 		search.sized = search.unsized;
 	if (!search.sized.name)
-		visit_symbols(elf->elf, SHT_DYNSYM, consider, &search);
+		visit_symbols(elf, elf->elf, SHT_DYNSYM, consider, &search);
 	*found = search.sized;
 	return found->name;
 }
 
-struct between {
-	uint64_t low, high;
+struct starts {
+	uint64_t *vaddrs;
+	size_t len, room;
 };
 
-static bool starts_between(const struct symbol *symbol, void *context)
+static void add_start(Elf *elf, const GElf_Shdr *table, const GElf_Sym *sym, void *context)
 {
-	const struct between *between = context;
+	struct starts *starts = context;
 
-	return symbol->sym.st_value >= between->low && symbol->sym.st_value <= between->high;
+	(void)elf, (void)table;
+	if (starts->len == starts->room) {
+		size_t larger = starts->room ? starts->room * 2 : 1024;
+		uint64_t *grown = larger <= STARTS_MAX ? realloc(starts->vaddrs, larger * sizeof(*grown)) : NULL;
+
+		if (!grown)
+			return;
+		starts->vaddrs = grown;
+		starts->room = larger;
+	}
+	starts->vaddrs[starts->len++] = sym->st_value;
+}
+
+static int compare_starts(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void index_starts(struct lm_elf *elf)
+{
+	struct starts starts = {.vaddrs = malloc(sizeof(uint64_t)), .room = 1};
+
+	if (!starts.vaddrs)
+		return;
+	visit_symbols(elf, elf->elf, SHT_SYMTAB, add_start, &starts);
+	visit_symbols(elf, elf->elf, SHT_DYNSYM, add_start, &starts);
+	qsort(starts.vaddrs, starts.len, sizeof(starts.vaddrs[0]), compare_starts);
+	elf->starts = starts.vaddrs;
+	elf->starts_len = starts.len;
 }
 
 bool lm_symbols_start_between(struct lm_elf *elf, uint64_t low, uint64_t high)
 {
-	struct between between = {.low = low, .high = high};
+	size_t at = 0, end;
 
-	return visit_symbols(elf->elf, SHT_SYMTAB, starts_between, &between) ||
-	       visit_symbols(elf->elf, SHT_DYNSYM, starts_between, &between);
+	if (!elf->starts)
+		index_starts(elf);
+	for (end = elf->starts_len; at < end;) {
+		size_t middle = at + (end - at) / 2;
+
+		if (elf->starts[middle] < low)
+			at = middle + 1;
+		else
+			end = middle;
+	}
+	return at < elf->starts_len && elf->starts[at] <= high;
 }
 
-enum lm_symbols_start lm_symbols_is_start(struct lm_elf *elf, uint64_t file_offset)
+enum lm_symbols_start lm_symbols_is_start(struct lm_elf *elf, uint64_t vaddr)
 {
 	static const char *const names[] = {"_start", "_start_c", "start", "clone", "__clone", "clone3", "__clone3"};
 	struct symbol symbol;
-	uint64_t vaddr;
 
-	if (!lm_elf_to_vaddr(elf, file_offset, &vaddr) || !find_symbol(elf, vaddr, &symbol))
+	if (!find_symbol(elf, vaddr, &symbol))
 		return LM_SYMBOLS_START_UNKNOWN;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(symbol.name, names[i]) == 0)
@@ -183,7 +197,7 @@ static bool is_scope(int tag)
 	       tag == DW_TAG_module || tag == DW_TAG_union_type || tag == DW_TAG_enumeration_type;
 }
 
-static bool find_function(Dwarf_Die *scope, uint64_t vaddr, int depth, Dwarf_Die *function)
+static bool find_function(const struct lm_elf *elf, Dwarf_Die *scope, uint64_t vaddr, int depth, Dwarf_Die *function)
 {
 	Dwarf_Die child;
 
@@ -196,9 +210,9 @@ static bool find_function(Dwarf_Die *scope, uint64_t vaddr, int depth, Dwarf_Die
 			*function = child;
 			return true;
 		}
-		if (is_scope(tag) && find_function(&child, vaddr, depth + 1, function))
+		if (is_scope(tag) && find_function(elf, &child, vaddr, depth + 1, function))
 			return true;
-	} while (dwarf_siblingof(&child, &child) == 0);
+	} while (!lm_elf_expired(elf) && dwarf_siblingof(&child, &child) == 0);
 	return false;
 }
 
@@ -245,10 +259,10 @@ static void name_function(Dwarf_Die *die, char name[LM_TEXT_MAX + 1])
 		dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
 		linkage = dwarf_formstring(&attribute);
 	/* that of a C function is an alias of its library (__GI___libc_read) */
-	if (is_mangled(linkage))
-		set_name(name, linkage);
+	if (lm_name_is_mangled(linkage))
+		lm_name_plain(linkage, name);
 	else
-		set_text(name, dwarf_diename(die));
+		lm_name_copy(dwarf_diename(die), name);
 }
 
 /* libc's own names of its functions (___pthread_cond_wait) are known to few: the name that programs call them by. */
@@ -259,10 +273,10 @@ static void prefer_public_name(struct lm_elf *elf, uint64_t vaddr, uint64_t star
 
 	if (name[0] != '_')
 		return;
-	visit_symbols(elf->elf, SHT_DYNSYM, consider, &search);
+	visit_symbols(elf, elf->elf, SHT_DYNSYM, consider, &search);
 	public = search.sized.name;
 	if (public && search.sized.sym.st_value == start && leading_underscores(public) < leading_underscores(name))
-		set_text(name, public);
+		lm_name_plain(public, name);
 }
 
 /* Where an inlined function was called, which is the line of the function around it. */
@@ -277,7 +291,7 @@ static void fill_call_site(Dwarf_Die *unit, Dwarf_Die *inlined, struct lm_symbol
 		line->line = number;
 	if (dwarf_attr(inlined, DW_AT_call_file, &attribute) && dwarf_formudata(&attribute, &number) == 0 &&
 		dwarf_getsrcfiles(unit, &files, &files_len) == 0 && number < files_len)
-		set_text(line->file, dwarf_filesrc(files, number, NULL, NULL));
+		lm_name_copy(dwarf_filesrc(files, number, NULL, NULL), line->file);
 }
 
 static void fill_source_line(Dwarf_Die *unit, uint64_t vaddr, struct lm_symbol_line *line)
@@ -287,7 +301,7 @@ static void fill_source_line(Dwarf_Die *unit, uint64_t vaddr, struct lm_symbol_l
 
 	if (!source)
 		return;
-	set_text(line->file, dwarf_linesrc(source, NULL, NULL));
+	lm_name_copy(dwarf_linesrc(source, NULL, NULL), line->file);
 	if (dwarf_lineno(source, &number) == 0 && number > 0)
 		line->line = number;
 }
@@ -299,7 +313,7 @@ static size_t find_in_dwarf(
 	Dwarf_Addr low;
 	size_t len;
 
-	if (!lm_elf_unit(elf, vaddr, &unit) || !find_function(&unit, vaddr, 0, &functions[0]))
+	if (!lm_elf_unit(elf, vaddr, &unit) || !find_function(elf, &unit, vaddr, 0, &functions[0]))
 		return 0;
 	len = find_inlined(vaddr, functions, max < LM_INLINED_MAX ? max : LM_INLINED_MAX);
 	for (size_t i = 0; i < len; i++) {
@@ -327,12 +341,16 @@ size_t lm_symbols_find(struct lm_elf *elf, uint64_t vaddr, struct lm_symbol_line
 
 	*start = 0;
 	len = find_in_dwarf(elf, vaddr, lines, max, start);
-	if (len)
+	if (len && lines[len - 1].name[0])
 		return len;
 	if (!find_symbol(elf, vaddr, &symbol))
-		return 0;
+		return len;
+	if (len) { /* its name lies in a file that debug information shares with others */
+		lm_name_plain(symbol.name, lines[len - 1].name);
+		return len;
+	}
 	memset(&lines[0], 0, sizeof(lines[0]));
-	set_name(lines[0].name, symbol.name);
+	lm_name_plain(symbol.name, lines[0].name);
 	*start = symbol.sym.st_value;
 	return 1;
 }

@@ -21,12 +21,12 @@ struct lm_symbol_line {
  * the physical function starts (0 = not known). */
 size_t lm_symbols_find(struct lm_elf *elf, uint64_t vaddr, struct lm_symbol_line *lines, size_t max, uint64_t *start);
 
-/* Does the symbol table have a function that starts in [low, high]? */
+/* Do the symbol tables have a function that starts in [low, high]? */
 bool lm_symbols_start_between(struct lm_elf *elf, uint64_t low, uint64_t high);
 
 enum lm_symbols_start { LM_SYMBOLS_START, LM_SYMBOLS_NO_START, LM_SYMBOLS_START_UNKNOWN };
 
-/* Is the code at this file offset the start of threads or of the program, which nobody calls? */
-enum lm_symbols_start lm_symbols_is_start(struct lm_elf *elf, uint64_t file_offset);
+/* Is the code at this address the start of threads or of the program, which nobody calls? */
+enum lm_symbols_start lm_symbols_is_start(struct lm_elf *elf, uint64_t vaddr);
 
 #endif

@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include "user/resolver/guess.h"
+#include "user/resolver/perf_map.h"
 #include "user/resolver/rows.h"
+#include "user/resolver/symbols.h"
 
 #define RBP 6
 #define RSP 7
@@ -40,6 +42,11 @@ const struct lm_region *lm_unwinder_region(const struct lm_unwinder *unwinder, u
 			high = middle;
 	}
 	return low && address < unwinder->regions[low - 1].end ? &unwinder->regions[low - 1] : NULL;
+}
+
+void lm_unwinder_forget(struct lm_unwinder *unwinder)
+{
+	memset(unwinder->judgements, 0, sizeof(unwinder->judgements));
 }
 
 static void set_register(struct walk *walk, unsigned number, uint64_t value)
@@ -169,13 +176,15 @@ static bool is_signal_return(struct walk *walk)
 	       memcmp(found, code, sizeof(code)) == 0;
 }
 
-static enum step step_by_guess(struct walk *walk)
+static enum step step_by_guess(struct walk *walk, const struct lm_row *row)
 {
 	struct lm_guess guess = {
-		.pc = walk->pc,
+		.pc = walk->pc - !walk->exact,
 		.sp = walk->registers.value[RSP],
 		.bp = walk->registers.value[RBP],
 		.bp_known = walk->registers.known & 1u << RBP,
+		.at_start = row->start == LM_SYMBOLS_START,
+		.maybe_at_start = row->start == LM_SYMBOLS_START_UNKNOWN,
 	};
 
 	switch (lm_guess_caller(walk->unwinder, &guess)) {
@@ -197,7 +206,7 @@ static enum step step_by_guess(struct walk *walk)
 static enum step step_up(struct walk *walk, const struct lm_region *region)
 {
 	uint64_t file_offset, vaddr;
-	struct lm_row row = {.kind = LM_ROW_NONE};
+	struct lm_row row = {.kind = LM_ROW_NONE, .start = LM_SYMBOLS_NO_START};
 
 	if (region->elf) {
 		file_offset = walk->pc - region->start + region->file_offset - !walk->exact;
@@ -216,7 +225,7 @@ static enum step step_up(struct walk *walk, const struct lm_region *region)
 	case LM_ROW_COMPLEX:
 		return step_by_expressions(walk, region->elf, vaddr, row.signal);
 	default:
-		return step_by_guess(walk);
+		return step_by_guess(walk, &row);
 	}
 }
 
@@ -242,9 +251,19 @@ static void set_registers(struct walk *walk, const struct lm_regs *regs)
 
 static void add_frame(const struct walk *walk, const struct lm_region *region, struct lm_frame_message *frame)
 {
-	frame->module = region ? region->module : LM_MODULE_NONE;
-	frame->offset = frame->module ? walk->pc - region->start + region->file_offset : walk->pc;
+	struct lm_unwinder *unwinder = walk->unwinder;
+	uint64_t start;
+
 	frame->exact = walk->exact;
+	if (region && region->module) {
+		frame->module = region->module;
+		frame->offset = walk->pc - region->start + region->file_offset;
+		return;
+	}
+	frame->module =
+		lm_perf_map_find(unwinder->perf_map, walk->pc - !walk->exact, &start) ? LM_MODULE_PERF : LM_MODULE_NONE;
+	frame->offset = walk->pc;
+	unwinder->unnamed |= region && frame->module == LM_MODULE_NONE;
 }
 
 enum lm_unwind_status lm_unwinder_run(struct lm_unwinder *unwinder, const struct lm_regs *regs,
@@ -253,6 +272,8 @@ enum lm_unwind_status lm_unwinder_run(struct lm_unwinder *unwinder, const struct
 	struct walk walk = {.unwinder = unwinder};
 	uint64_t probe;
 
+	unwinder->unmapped = unwinder->unnamed = false;
+	unwinder->words_left = LM_UNWIND_WORDS;
 	set_registers(&walk, regs);
 	*len = 0;
 	for (;;) {

@@ -21,6 +21,17 @@ struct lm_region {
 	struct lm_elf *elf; /* NULL: none, or not readable */
 };
 
+/* What was found out about a word as the return address of the code at pc. */
+struct lm_judgement {
+	uint64_t address, pc;
+	uint8_t quality;
+};
+
+#define LM_JUDGEMENTS 4096
+#define LM_UNWIND_WORDS 32768 /* of a stack that may be looked at where there is no call-frame information */
+
+struct lm_perf_map;
+
 struct lm_rows; /* call-frame rows by module and address, shared by all targets */
 
 struct lm_unwinder {
@@ -28,8 +39,14 @@ struct lm_unwinder {
 	struct lm_rows *rows;
 	const struct lm_region *regions; /* ascending */
 	size_t regions_len;
-	bool unmapped; /* out: an address was in no region */
+	const struct lm_perf_map *perf_map; /* NULL: none */
+	unsigned words_left;
+	bool unmapped, unnamed; /* out: an address was in no region; in code without a file and without a symbol */
+	struct lm_judgement judgements[LM_JUDGEMENTS];
 };
+
+/* Forgets what it found out: the regions are those of another process, or have changed. */
+void lm_unwinder_forget(struct lm_unwinder *unwinder);
 
 int lm_rows_new(struct lm_rows **rows);
 void lm_rows_free(struct lm_rows *rows);

@@ -5,16 +5,21 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <uthash.h>
 
 #include "user/resolver/client.h"
 #include "user/resolver/module.h"
+#include "user/resolver/perf_map.h"
 #include "user/resolver/protocol.h"
 #include "user/resolver/sandbox.h"
 #include "user/resolver/symbols.h"
@@ -22,8 +27,9 @@
 
 #define REGIONS_MAX 40000
 /* What elfutils has read of files is let go of when the worker has grown to this: it is read again when needed. */
-#define RESIDENT_MAX_BYTES (48u << 20)
-#define TRIM_EVERY 64 /* requests between two looks at the size */
+#define RESIDENT_MAX_BYTES (40u << 20)
+#define IDLE_S 5                   /* without a request: time to let go of it as well */
+#define PERF_MAX_BYTES (32u << 20) /* of the symbols of all JITs */
 
 struct module {
 	uint32_t id;
@@ -36,6 +42,7 @@ struct target {
 	int mem_fd;
 	struct lm_region *regions;
 	size_t regions_len;
+	struct lm_perf_map *perf_map; /* NULL: none */
 	UT_hash_handle hh;
 };
 
@@ -44,7 +51,9 @@ struct worker {
 	struct module *modules;
 	struct target *targets;
 	struct lm_unwinder unwinder;
-	unsigned requests;
+	uint32_t unwound_target; /* that the unwinder knows, 0 = none */
+	size_t perf_bytes;       /* of all targets' symbols */
+	bool grown;              /* has read debug information since it was trimmed */
 	_Alignas(16) char in[LM_MESSAGE_MAX];
 	_Alignas(16) char out[LM_MESSAGE_MAX];
 };
@@ -95,6 +104,28 @@ static int take_module(struct worker *worker, const void *payload, size_t size, 
 	return lm_message_send(worker->socket, LM_MESSAGE_MODULE, &reply, sizeof(reply), -1);
 }
 
+static int take_forget(struct worker *worker, const void *payload, size_t size)
+{
+	const uint32_t *id = payload;
+	struct module *module = size >= sizeof(*id) ? find_module(worker, *id) : NULL;
+	struct target *target, *next;
+
+	if (!module)
+		return 0;
+	/* no target should map it any more */
+	HASH_ITER (hh, worker->targets, target, next) {
+		for (size_t i = 0; i < target->regions_len; i++) {
+			if (target->regions[i].module == *id)
+				target->regions[i].elf = NULL;
+		}
+	}
+	worker->unwound_target = 0;
+	HASH_DEL(worker->modules, module);
+	lm_elf_free(module->elf);
+	free(module);
+	return 0;
+}
+
 static int take_debug(struct worker *worker, const void *payload, size_t size, int fd)
 {
 	const uint32_t *id = payload;
@@ -142,6 +173,7 @@ static int take_maps(struct worker *worker, const void *payload, size_t size)
 	target = find_target(worker, request->target);
 	if (!target)
 		return 0;
+	worker->unwound_target = 0;
 	if (request->first)
 		target->regions_len = 0;
 	before = target->regions_len;
@@ -168,6 +200,15 @@ static int take_maps(struct worker *worker, const void *payload, size_t size)
 	return 0;
 }
 
+static void drop_perf_map(struct worker *worker, struct target *target)
+{
+	if (!target->perf_map)
+		return;
+	worker->perf_bytes -= lm_perf_map_bytes(target->perf_map);
+	lm_perf_map_free(target->perf_map);
+	target->perf_map = NULL;
+}
+
 static int take_close(struct worker *worker, const void *payload, size_t size)
 {
 	const uint32_t *id = payload;
@@ -175,43 +216,87 @@ static int take_close(struct worker *worker, const void *payload, size_t size)
 
 	if (!target)
 		return 0;
+	worker->unwound_target = 0;
 	HASH_DEL(worker->targets, target);
 	close(target->mem_fd);
+	drop_perf_map(worker, target);
 	free(target->regions);
 	free(target);
 	return 0;
+}
+
+static int take_perf_map(struct worker *worker, const void *payload, size_t size, int fd)
+{
+	const uint32_t *id = payload;
+	struct target *target = size >= sizeof(*id) ? find_target(worker, *id) : NULL;
+
+	if (fd < 0)
+		return -EPROTO;
+	if (!target) {
+		close(fd);
+		return 0;
+	}
+	worker->unwound_target = 0;
+	drop_perf_map(worker, target);
+	if (worker->perf_bytes > PERF_MAX_BYTES) {
+		close(fd);
+		return 0;
+	}
+	if (lm_perf_map_open(fd, &target->perf_map) == 0)
+		worker->perf_bytes += lm_perf_map_bytes(target->perf_map);
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+/* Points the unwinder at a target; what it found out about another is of no use. */
+static void turn_to(struct worker *worker, const struct target *target)
+{
+	struct lm_unwinder *unwinder = &worker->unwinder;
+
+	lm_remote_reset(&unwinder->remote, target->mem_fd);
+	if (worker->unwound_target == target->id)
+		return;
+	lm_unwinder_forget(unwinder);
+	unwinder->regions = target->regions;
+	unwinder->regions_len = target->regions_len;
+	unwinder->perf_map = target->perf_map;
+	worker->unwound_target = target->id;
 }
 
 static int take_unwind(struct worker *worker, const void *payload, size_t size)
 {
 	const struct lm_unwind_message *request = payload;
 	struct lm_unwinder *unwinder = &worker->unwinder;
+	struct lm_reply_head *head = (struct lm_reply_head *)worker->out;
+	uint64_t end_ns = now_ns() + request->budget_ns;
 	struct target *target;
-	size_t at = 0;
+	size_t at = sizeof(*head), i;
 
-	if (size < sizeof(*request) || request->len > LM_UNWIND_MAX ||
-		size < sizeof(*request) + request->len * sizeof(request->regs[0]))
+	if (size < offsetof(struct lm_unwind_message, regs) || request->len > LM_UNWIND_MAX ||
+		size < offsetof(struct lm_unwind_message, regs) + request->len * sizeof(request->regs[0]))
 		return -EPROTO;
 	target = find_target(worker, request->target);
 	if (!target)
 		return -EPROTO;
-	lm_remote_reset(&unwinder->remote, target->mem_fd);
-	unwinder->regions = target->regions;
-	unwinder->regions_len = target->regions_len;
-	for (size_t i = 0; i < request->len; i++) {
+	turn_to(worker, target);
+	for (i = 0; i < request->len && (i == 0 || now_ns() < end_ns); i++) {
 		struct lm_unwind_reply *reply = (struct lm_unwind_reply *)(worker->out + at);
-		/* so that what is left is room for the others */
-		size_t room = (LM_MESSAGE_MAX - at) / (request->len - i) - sizeof(*reply);
-		size_t max = room / sizeof(reply->frames[0]), len;
+		size_t len;
 
-		unwinder->unmapped = false;
-		reply->status = lm_unwinder_run(
-			unwinder, &request->regs[i], reply->frames, max < LM_STACK_MAX ? max : LM_STACK_MAX, &len);
+		reply->status = lm_unwinder_run(unwinder, &request->regs[i], reply->frames, LM_STACK_MAX, &len);
 		reply->unmapped = unwinder->unmapped;
+		reply->unnamed = unwinder->unnamed;
 		reply->len = len;
-		reply->pad = 0;
 		at += sizeof(*reply) + len * sizeof(reply->frames[0]);
 	}
+	*head = (struct lm_reply_head){.len = i};
 	return lm_message_send(worker->socket, LM_MESSAGE_UNWIND, worker->out, at, -1);
 }
 
@@ -227,21 +312,41 @@ static uint16_t append_text(struct worker *worker, size_t *at, const char *text,
 	return len;
 }
 
+/* The functions of a frame; their names in lines. Returns how many. */
+static size_t find_functions(struct worker *worker, const struct target *target, const struct lm_frame_message *frame,
+	uint64_t end_ns, struct lm_symbol_line *lines, uint64_t *start)
+{
+	struct module *module = find_module(worker, frame->module);
+	/* what is returned to belongs to the call before it */
+	uint64_t vaddr, at = frame->offset - !frame->exact;
+	size_t len;
+
+	*start = 0;
+	if (frame->module == LM_MODULE_PERF && target && lm_perf_map_find(target->perf_map, at, start)) {
+		lines[0] = (struct lm_symbol_line){0};
+		lm_perf_map_name(target->perf_map, at, lines[0].name, sizeof(lines[0].name));
+		return 1;
+	}
+	if (!module || !module->elf || !lm_elf_to_vaddr(module->elf, at, &vaddr))
+		return 0;
+	worker->grown = true;
+	module->elf->deadline_ns = end_ns;
+	len = lm_symbols_find(module->elf, vaddr, lines, LM_INLINED_MAX, &vaddr);
+	module->elf->deadline_ns = 0;
+	if (!len || !vaddr || !lm_elf_to_offset(module->elf, vaddr, start))
+		*start = 0;
+	return len;
+}
+
 /* keep: bytes that the frames after this one need at the least. */
-static void append_symbols(struct worker *worker, const struct lm_frame_message *frame, size_t *at, size_t keep)
+static void append_symbols(struct worker *worker, const struct target *target, const struct lm_frame_message *frame,
+	uint64_t end_ns, size_t *at, size_t keep)
 {
 	static struct lm_symbol_line lines[LM_INLINED_MAX];
-	struct module *module = find_module(worker, frame->module);
 	struct lm_symbol_reply reply = {0};
-	size_t reply_at = *at, len = 0;
-	uint64_t vaddr, start = 0;
+	size_t reply_at = *at, len = find_functions(worker, target, frame, end_ns, lines, &reply.function_start);
 
 	*at += sizeof(reply);
-	/* what is returned to belongs to the call before it */
-	if (module && module->elf && lm_elf_to_vaddr(module->elf, frame->offset - !frame->exact, &vaddr))
-		len = lm_symbols_find(module->elf, vaddr, lines, LM_INLINED_MAX, &start);
-	if (!len || !start || !lm_elf_to_offset(module->elf, start, &reply.function_start))
-		reply.function_start = 0;
 	for (size_t i = 0; i < len; i++) {
 		struct lm_function_message function = {.line = lines[i].line, .inlined = lines[i].inlined};
 		size_t function_at = *at;
@@ -260,14 +365,19 @@ static void append_symbols(struct worker *worker, const struct lm_frame_message 
 static int take_symbols(struct worker *worker, const void *payload, size_t size)
 {
 	const struct lm_symbols_request *request = payload;
-	size_t at = 0;
+	struct lm_reply_head *head = (struct lm_reply_head *)worker->out;
+	uint64_t end_ns = now_ns() + request->budget_ns;
+	const struct target *target;
+	size_t at = sizeof(*head), i;
 
-	if (size < sizeof(*request) || request->len > LM_SYMBOLS_MAX ||
-		size < sizeof(*request) + request->len * sizeof(request->frames[0]))
+	if (size < offsetof(struct lm_symbols_request, frames) || request->len > LM_SYMBOLS_MAX ||
+		size < offsetof(struct lm_symbols_request, frames) + request->len * sizeof(request->frames[0]))
 		return -EPROTO;
-	for (size_t i = 0; i < request->len; i++)
-		append_symbols(worker, &request->frames[i], &at,
+	target = find_target(worker, request->target);
+	for (i = 0; i < request->len && (i == 0 || now_ns() < end_ns - request->budget_ns / 2); i++)
+		append_symbols(worker, target, &request->frames[i], end_ns, &at,
 			(request->len - 1 - i) * (sizeof(struct lm_symbol_reply) + sizeof(struct lm_function_message)));
+	*head = (struct lm_reply_head){.len = i};
 	return lm_message_send(worker->socket, LM_MESSAGE_SYMBOLS, worker->out, at, -1);
 }
 
@@ -290,6 +400,10 @@ static int answer(struct worker *worker, uint32_t type, size_t size, int fd)
 		return take_unwind(worker, payload, size);
 	case LM_MESSAGE_SYMBOLS:
 		return take_symbols(worker, payload, size);
+	case LM_MESSAGE_FORGET:
+		return take_forget(worker, payload, size);
+	case LM_MESSAGE_PERF_MAP:
+		return take_perf_map(worker, payload, size, fd);
 	default:
 		return -EPROTO;
 	}
@@ -311,19 +425,45 @@ static void trim(struct worker *worker)
 {
 	struct module *module, *next;
 
-	if (++worker->requests % TRIM_EVERY || resident_bytes(worker) < RESIDENT_MAX_BYTES)
-		return;
 	HASH_ITER (hh, worker->modules, module, next) {
 		if (module->elf)
 			lm_elf_trim(module->elf);
+	}
+	malloc_trim(0);
+	worker->grown = false;
+}
+
+/* Answers messages until there is nobody to ask, or one of them makes no sense. */
+static void serve(struct worker *worker)
+{
+	const struct timeval idle = {.tv_sec = IDLE_S}, ever = {0};
+	bool timed = false;
+
+	for (;;) {
+		uint32_t type;
+		int size, fd;
+
+		/* it need not wake again and again when there is nothing to give back */
+		if (timed != worker->grown) {
+			timed = worker->grown;
+			setsockopt(worker->socket, SOL_SOCKET, SO_RCVTIMEO, timed ? &idle : &ever, sizeof(idle));
+		}
+		size = lm_message_receive(worker->socket, worker->in, &type, &fd);
+		if (size == -EAGAIN) {
+			trim(worker);
+			continue;
+		}
+		if (size < 0 || !type || answer(worker, type, size, fd))
+			return;
+		if (worker->grown && type == LM_MESSAGE_SYMBOLS && resident_bytes(worker) > RESIDENT_MAX_BYTES)
+			trim(worker);
 	}
 }
 
 int lm_resolver_worker_main(int socket_fd)
 {
 	static struct worker worker;
-	uint32_t type;
-	int size, fd, error;
+	int error;
 
 	elf_version(EV_CURRENT);
 	prctl(PR_SET_NAME, LM_RESOLVER_ARGV0);
@@ -337,10 +477,6 @@ int lm_resolver_worker_main(int socket_fd)
 		error = lm_sandbox_enter();
 	if (error)
 		return 1;
-	while ((size = lm_message_receive(worker.socket, worker.in, &type, &fd)) >= 0 && type) {
-		if (answer(&worker, type, size, fd))
-			return 1;
-		trim(&worker);
-	}
+	serve(&worker);
 	return 0;
 }

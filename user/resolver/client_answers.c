@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the worker says of stacks, checked and stored. It may have been taken over by what it parsed. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/resolver/client_state.h"
+
+/* A text of a reply, if all of it is there; *failed is set if not. */
+static char *take_text(const char **at, const char *end, size_t len, bool *failed)
+{
+	char *text = NULL;
+
+	if ((size_t)(end - *at) < len) {
+		*failed = true;
+		return NULL;
+	}
+	if (len)
+		text = strndup(*at, len);
+	*at += len;
+	return text;
+}
+
+/* Reads one struct lm_symbol_reply with its functions and stores the frame. */
+static int take_symbol(struct lm_resolver *resolver, const char **at, const char *end, struct lm_frame *frame)
+{
+	struct lm_function functions[LM_INLINED_MAX] = {0};
+	struct lm_symbol_reply reply;
+	const struct lm_frame *stored;
+	bool failed = false;
+	int error;
+
+	if ((size_t)(end - *at) < sizeof(reply))
+		return -EPROTO;
+	memcpy(&reply, *at, sizeof(reply));
+	*at += sizeof(reply);
+	if (reply.functions_len > LM_INLINED_MAX)
+		return -EPROTO;
+	for (uint32_t i = 0; i < reply.functions_len && !failed; i++) {
+		struct lm_function_message message;
+
+		if ((size_t)(end - *at) < sizeof(message)) {
+			failed = true;
+			break;
+		}
+		memcpy(&message, *at, sizeof(message));
+		*at += sizeof(message);
+		functions[i].line = message.line;
+		functions[i].inlined = message.inlined;
+		functions[i].name = take_text(at, end, message.name_len, &failed);
+		functions[i].file = take_text(at, end, message.file_len, &failed);
+	}
+	frame->function_start = reply.function_start;
+	frame->functions_len = reply.functions_len;
+	frame->functions = functions;
+	error = failed ? -EPROTO : lm_stacks_frame(resolver->config.stacks, frame, &stored);
+	for (uint32_t i = 0; i < reply.functions_len; i++) {
+		free((char *)functions[i].name);
+		free((char *)functions[i].file);
+	}
+	return error;
+}
+
+/* The module of a frame that the worker named; the store's "[anon]" for code without a file. */
+static int stored_module(
+	struct lm_resolver *resolver, const struct lm_target *target, uint32_t id, const struct lm_module **module)
+{
+	const struct lm_known_module *known;
+
+	if (id == LM_MODULE_NONE)
+		return lm_stacks_module(resolver->config.stacks, "[anon]", NULL, 0, module);
+	if (id == LM_MODULE_PERF && target->perf_module) {
+		*module = target->perf_module;
+		return 0;
+	}
+	known = lm_modules_find(resolver, id);
+	if (!known)
+		return -EPROTO;
+	*module = known->module;
+	return 0;
+}
+
+/* Returns how many were answered and stored, at least one, or -errno. */
+static int ask_symbols(
+	struct lm_resolver *resolver, const struct lm_target *target, const struct lm_frame_message *frames, size_t len)
+{
+	struct lm_symbols_request request = {
+		.target = target->id, .len = len, .budget_ns = resolver->config.target_deadline_ns / 2};
+	struct lm_reply_head head;
+	const char *at = resolver->buffer, *end;
+	int size, error = 0;
+
+	memcpy(request.frames, frames, len * sizeof(*frames));
+	size = lm_resolver_ask(resolver, LM_MESSAGE_SYMBOLS, &request,
+		offsetof(struct lm_symbols_request, frames) + len * sizeof(*frames), -1);
+	if (size < 0)
+		return size;
+	if ((size_t)size < sizeof(head))
+		return -EPROTO;
+	memcpy(&head, at, sizeof(head));
+	if (!head.len || head.len > len)
+		return -EPROTO;
+	end = at + size;
+	at += sizeof(head);
+	for (size_t i = 0; i < head.len && !error; i++) {
+		struct lm_frame frame = {.offset = frames[i].offset};
+		const struct lm_known_module *known = lm_modules_find(resolver, frames[i].module);
+
+		error = stored_module(resolver, target, frames[i].module, &frame.module);
+		if (!error)
+			error = take_symbol(resolver, &at, end, &frame);
+		resolver->counters.symbol_failed += known && !known->readable;
+	}
+	return error ? error : (int)head.len;
+}
+
+static int ask_all_symbols(
+	struct lm_resolver *resolver, const struct lm_target *target, const struct lm_frame_message *frames, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len) {
+		int answered = ask_symbols(resolver, target, frames + at, len - at);
+
+		if (answered < 0)
+			return answered;
+		at += answered;
+	}
+	return 0;
+}
+
+/* Makes sure that all frames are stored, asking for those that are not in as few messages as possible. */
+static int store_frames(
+	struct lm_resolver *resolver, const struct lm_target *target, const struct lm_frame_message *frames, size_t len)
+{
+	struct lm_frame_message unknown[LM_SYMBOLS_MAX];
+	size_t unknown_len = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		const struct lm_module *module;
+		int error = stored_module(resolver, target, frames[i].module, &module);
+
+		if (error)
+			return error;
+		if (lm_stacks_find_frame(resolver->config.stacks, module, frames[i].offset))
+			continue;
+		unknown[unknown_len++] = frames[i];
+		if (unknown_len < LM_SYMBOLS_MAX)
+			continue;
+		error = ask_all_symbols(resolver, target, unknown, unknown_len);
+		if (error)
+			return error;
+		unknown_len = 0;
+	}
+	return ask_all_symbols(resolver, target, unknown, unknown_len);
+}
+
+static int intern(struct lm_resolver *resolver, const struct lm_target *target, const struct lm_frame_message *frames,
+	size_t len, uint32_t status, struct lm_unwind_request *request)
+{
+	const struct lm_frame *stored[LM_STACK_MAX];
+	enum lm_stack_end end = status == LM_UNWIND_COMPLETE    ? LM_STACK_COMPLETE
+				: status == LM_UNWIND_TRUNCATED ? LM_STACK_TRUNCATED
+								: LM_STACK_BROKEN;
+	int error = store_frames(resolver, target, frames, len);
+
+	for (size_t i = 0; i < len && !error; i++) {
+		const struct lm_module *module;
+
+		error = stored_module(resolver, target, frames[i].module, &module);
+		if (!error)
+			stored[i] = lm_stacks_find_frame(resolver->config.stacks, module, frames[i].offset);
+		if (!error && !stored[i])
+			error = -ENOMEM;
+	}
+	return error ? error : lm_stacks_intern(resolver->config.stacks, stored, len, end, &request->stack);
+}
+
+/* The answers to one message; returns how many, or -errno. */
+static int take_stacks(struct lm_resolver *resolver, const struct lm_target *target, const char *reply, size_t size,
+	struct lm_unwind_request *requests, size_t len, unsigned *flags)
+{
+	struct lm_reply_head answered;
+	size_t at = sizeof(answered);
+
+	if (size < sizeof(answered))
+		return -EPROTO;
+	memcpy(&answered, reply, sizeof(answered));
+	if (!answered.len || answered.len > len)
+		return -EPROTO;
+	for (size_t i = 0; i < answered.len; i++) {
+		struct lm_unwind_reply head;
+		struct lm_frame_message frames[LM_STACK_MAX];
+		int error;
+
+		if (size - at < sizeof(head))
+			return -EPROTO;
+		memcpy(&head, reply + at, sizeof(head));
+		at += sizeof(head);
+		if (head.len > LM_STACK_MAX || (size - at) / sizeof(frames[0]) < head.len)
+			return -EPROTO;
+		memcpy(frames, reply + at, head.len * sizeof(frames[0]));
+		at += head.len * sizeof(frames[0]);
+		*flags |= (head.unmapped ? LM_ANSWER_UNMAPPED : 0) | (head.unnamed ? LM_ANSWER_UNNAMED : 0);
+		error = intern(resolver, target, frames, head.len, head.status, &requests[i]);
+		if (error)
+			return error;
+		if (head.status == LM_UNWIND_NO_MEMORY)
+			requests[i].why = "its stack could not be read";
+	}
+	return answered.len;
+}
+
+int lm_answers_unwind(struct lm_resolver *resolver, struct lm_target *target, struct lm_unwind_request *requests,
+	size_t len, unsigned *flags)
+{
+	struct lm_unwind_message message = {
+		.target = target->id, .len = len, .budget_ns = resolver->config.target_deadline_ns / 2};
+	char *reply;
+	int size, answered;
+
+	for (size_t i = 0; i < len; i++)
+		message.regs[i] = requests[i].regs;
+	size = lm_resolver_ask(resolver, LM_MESSAGE_UNWIND, &message,
+		offsetof(struct lm_unwind_message, regs) + len * sizeof(message.regs[0]), -1);
+	if (size < 0)
+		return size;
+	/* asking for symbols uses the buffer again */
+	reply = malloc(size + 1);
+	if (!reply)
+		return -ENOMEM;
+	memcpy(reply, resolver->buffer, size);
+	answered = take_stacks(resolver, target, reply, size, requests, len, flags);
+	free(reply);
+	return answered;
+}
