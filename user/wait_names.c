@@ -16,7 +16,8 @@ static const struct lm_user_wait user_waits[] = {
 	{"pthread_mutex_lock_full", LM_WAIT_FUTEX_MUTEX, "pthread_mutex_lock"},
 	{"pthread_mutex_cond_lock", LM_WAIT_FUTEX_MUTEX, "pthread_mutex_lock"},
 	{"lll_lock_wait*", LM_WAIT_FUTEX_MUTEX, "pthread_mutex_lock"},
-	{"pthread_cond_wait*", LM_WAIT_FUTEX_COND, "pthread_cond_wait"},
+	{"pthread_cond_wait", LM_WAIT_FUTEX_COND, "pthread_cond_wait"},
+	{"pthread_cond_wait_common", LM_WAIT_FUTEX_COND, "pthread_cond_wait"},
 	{"pthread_cond_timedwait*", LM_WAIT_FUTEX_COND, "pthread_cond_timedwait"},
 	{"pthread_cond_clockwait*", LM_WAIT_FUTEX_COND, "pthread_cond_clockwait"},
 	{"cnd_wait", LM_WAIT_FUTEX_COND, "cnd_wait"},
@@ -184,15 +185,6 @@ static const char *const wait_functions[] = {"futex_abstimed_wait*", "futex_wait
 	"std::sys_common::*", "std::thread::sleep*", "std::thread::JoinInner*", "std::thread::JoinHandle*",
 	"std::sync::*", "core::*", "alloc::*", "runtime.futexsleep*", "runtime.notesleep*", NULL};
 
-static const char *const start_functions[] = {"start_thread", "clone", "clone3", "start", "libc_start_main*",
-	"libc_start_call_main", "start_c", "libc_start_main_stage2", "execute_native_thread_routine",
-	"std::thread::State_impl*", "std::thread::_State_impl*", "std::thread::Invoker*", "std::thread::_Invoker*",
-	"std::invoke*", "std::__invoke*", "std::rt::*", "std::sys::*", "std::sys_common::*", "std::panic*",
-	"std::thread::Builder::*", "std::thread::lifecycle*", "rust_begin_short_backtrace*", "rust_try",
-	"core::ops::function::*", "alloc::boxed::*",
-	"<alloc::boxed::Box<F,A> as core::ops::function::FnOnce<Args>>::call_once", "pthread_start*", "thread_start",
-	NULL};
-
 static const char *const idle_workers[] = {"*ThreadPoolExecutor.getTask*", "*ThreadPoolExecutor::getTask*",
 	"*ForkJoinPool.awaitWork*", "*ForkJoinPool::awaitWork*", "*concurrent.futures.thread*_worker*",
 	"*_worker_loop*", NULL};
@@ -283,11 +275,6 @@ const char *lm_wait_public_name(const char *function)
 bool lm_wait_is_wait_function(const char *function)
 {
 	return lm_wait_find_name(function) || matches_any(wait_functions, function);
-}
-
-bool lm_wait_is_start_function(const char *function)
-{
-	return matches_any(start_functions, function);
 }
 
 bool lm_wait_is_idle_worker(const char *function)

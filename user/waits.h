@@ -37,9 +37,6 @@ void lm_wait_classify(const struct lm_wait_evidence *evidence, struct lm_wait *w
  * functions: pthread_cond_wait, __futex_abstimed_wait_common, read, std::thread::park …). */
 bool lm_wait_is_wait_function(const char *function);
 
-/* True if a user function of this name only starts threads or programs (start_thread, clone3, __libc_start_main …). */
-bool lm_wait_is_start_function(const char *function);
-
 /* True if a stack with this user function is that of a pool's idle worker
  * (ThreadPoolExecutor.getTask, concurrent.futures' _worker …). */
 bool lm_wait_is_idle_worker(const char *function);
