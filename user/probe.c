@@ -110,23 +110,27 @@ static int mark_processes(struct lm_probe *probe, const struct lm_probe_config *
 	return error;
 }
 
+/* The programs of each way in, by enum lm_futex_call. */
+static void list_futex_programs(
+	const struct lm_probe *probe, struct bpf_program **fexit, struct bpf_program **tracepoint)
+{
+	fexit[LM_FUTEX_FUTEX] = probe->skel->progs.fexit_futex;
+	fexit[LM_FUTEX_WAITV] = probe->skel->progs.fexit_futex_waitv;
+	fexit[LM_FUTEX_WAKE] = probe->skel->progs.fexit_futex_wake;
+	fexit[LM_FUTEX_WAIT] = probe->skel->progs.fexit_futex_wait;
+	fexit[LM_FUTEX_REQUEUE] = probe->skel->progs.fexit_futex_requeue;
+	tracepoint[LM_FUTEX_FUTEX] = probe->skel->progs.tp_futex;
+	tracepoint[LM_FUTEX_WAITV] = probe->skel->progs.tp_futex_waitv;
+	tracepoint[LM_FUTEX_WAKE] = probe->skel->progs.tp_futex_wake;
+	tracepoint[LM_FUTEX_WAIT] = probe->skel->progs.tp_futex_wait;
+	tracepoint[LM_FUTEX_REQUEUE] = probe->skel->progs.tp_futex_requeue;
+}
+
 static void choose_futex_programs(struct lm_probe *probe, const struct lm_probe_config *config)
 {
-	struct bpf_program *const fexit[LM_FUTEX_CALLS] = {
-		probe->skel->progs.fexit_futex,
-		probe->skel->progs.fexit_futex_waitv,
-		probe->skel->progs.fexit_futex_wake,
-		probe->skel->progs.fexit_futex_wait,
-		probe->skel->progs.fexit_futex_requeue,
-	};
-	struct bpf_program *const tracepoint[LM_FUTEX_CALLS] = {
-		probe->skel->progs.tp_futex,
-		probe->skel->progs.tp_futex_waitv,
-		probe->skel->progs.tp_futex_wake,
-		probe->skel->progs.tp_futex_wait,
-		probe->skel->progs.tp_futex_requeue,
-	};
+	struct bpf_program *fexit[LM_FUTEX_CALLS], *tracepoint[LM_FUTEX_CALLS];
 
+	list_futex_programs(probe, fexit, tracepoint);
 	probe->futex = LM_PROBE_FUTEX_NONE;
 	if (config->futex_fentry && lm_kernel_has_fexit(NULL, 0))
 		probe->futex = LM_PROBE_FUTEX_FENTRY;
@@ -144,14 +148,9 @@ static void choose_futex_programs(struct lm_probe *probe, const struct lm_probe_
 
 static int attach_futex_tracepoints(struct lm_probe *probe)
 {
-	struct bpf_program *const tracepoint[LM_FUTEX_CALLS] = {
-		probe->skel->progs.tp_futex,
-		probe->skel->progs.tp_futex_waitv,
-		probe->skel->progs.tp_futex_wake,
-		probe->skel->progs.tp_futex_wait,
-		probe->skel->progs.tp_futex_requeue,
-	};
+	struct bpf_program *fexit[LM_FUTEX_CALLS], *tracepoint[LM_FUTEX_CALLS];
 
+	list_futex_programs(probe, fexit, tracepoint);
 	for (int call = 0; call < LM_FUTEX_CALLS; call++) {
 		int perf_fd;
 

@@ -179,10 +179,16 @@ static int open_monitor(struct lm_session *session)
 		return EXIT_FAILED;
 	}
 	lm_monitor_on_gone(session->monitor, close_target, session);
-	error = lm_ksyms_load(PROC_ROOT "/kallsyms", &session->ksyms);
+	return 0;
+}
+
+/* After the probe: who may not load it may not see the addresses either, and wants to hear of one thing only. */
+static void open_ksyms(struct lm_session *session)
+{
+	int error = lm_ksyms_load(PROC_ROOT "/kallsyms", &session->ksyms);
+
 	if (error)
 		lm_warning("kernel functions have no names: /proc/kallsyms: %s", strerror(-error));
-	return 0;
 }
 
 int lm_session_open(const struct lm_config *config, struct lm_session **out)
@@ -207,6 +213,7 @@ int lm_session_open(const struct lm_config *config, struct lm_session **out)
 		lm_session_close(session);
 		return code;
 	}
+	open_ksyms(session);
 	*out = session;
 	return 0;
 }
