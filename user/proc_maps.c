@@ -276,7 +276,7 @@ static void find_deleted(const char *proc_root, pid_t pid, struct lm_maps *maps)
 	for (size_t i = 0; i < maps->len; i++) {
 		struct lm_map *map = &maps->maps[i];
 
-		if (!is_file(map) || !ends_deleted(map->path))
+		if (!ends_deleted(map->path))
 			continue;
 		if (before && same_file(before, map)) {
 			map->deleted = before->deleted;

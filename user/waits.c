@@ -1,149 +1,186 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Classification, from the strongest evidence to the weakest: the state of the
- * task; the name of the function that was called to wait; the system call with its
- * arguments; the kernel functions. Futex words and operations are those that glibc
- * 2.36 and musl 1.2 use, as VERDICTS.md has them. Names are in wait_names.c.
+ * task; kernel functions that mean one thing whatever the call; the function that
+ * the program called to wait; the system call with its arguments; other kernel
+ * functions. Futex words and operations as glibc 2.36 and musl 1.2.3 use them, read
+ * off threads that were blocked in each way on kernel 6.18. Names are in wait_names.c.
  */
 #include "user/waits.h"
 
+#include <linux/futex.h>
 #include <string.h>
 
 #include "user/wait_names.h"
 
-#define FUTEX_CMD_MASK 0x7f
-#define FUTEX_WAIT 0
-#define FUTEX_LOCK_PI 6
-#define FUTEX_WAIT_BITSET 9
-#define FUTEX_WAIT_REQUEUE_PI 11
-#define FUTEX_LOCK_PI2 13
-#define FUTEX_PRIVATE 0x80
-#define FUTEX_CLOCK_REALTIME 0x100
-
 #define NR_FUTEX 202
 #define NR_RESTART 219 /* restart_syscall: the arguments are still those of the call that goes on */
+#define NR_FUTEX_WAIT 455
 
-static bool in_kernel_function(const struct lm_wait_evidence *evidence, const char *name)
+#ifndef FUTEX_LOCK_PI2
+#define FUTEX_LOCK_PI2 13
+#endif
+
+#define FUTEX_FRAMES                                                                                                   \
+	8 /* libc's and a runtime's functions between the system call and the program: 6 seen, inlined ones too */
+#define OWN_STACK_BYTES 4096 /* musl's waiter for a condition lies at most some 200 bytes above the stack pointer */
+
+struct futex_call {
+	uint64_t word;
+	uint32_t command, val;
+	bool is_private, is_realtime, has_timeout;
+};
+
+static struct futex_call decode_futex(const struct lm_regs *regs)
 {
-	size_t len = strlen(name);
+	uint32_t op = regs->si;
 
-	for (size_t i = 0; i < evidence->kernel_len; i++) {
-		const char *function = evidence->kernel[i];
-
-		/* compilers add .isra.0, .constprop.0, .part.0, .cold */
-		if (function && strncmp(function, name, len) == 0 && (function[len] == '\0' || function[len] == '.'))
-			return true;
-	}
-	return false;
+	return (struct futex_call){
+		.word = regs->di,
+		.command = op & FUTEX_CMD_MASK,
+		.val = regs->dx,
+		.is_private = op & FUTEX_PRIVATE_FLAG,
+		.is_realtime = op & FUTEX_CLOCK_REALTIME,
+		.has_timeout = regs->r10 != 0,
+	};
 }
 
-/* The first of the table's functions on the kernel stack; NULL if there is none. */
-static const struct lm_kernel_wait *find_kernel_wait(const struct lm_wait_evidence *evidence)
+static bool is_pi(const struct futex_call *call)
 {
-	for (const struct lm_kernel_wait *wait = lm_kernel_waits; wait->function; wait++) {
-		if (in_kernel_function(evidence, wait->function))
-			return wait;
-	}
-	return NULL;
+	return call->command == FUTEX_LOCK_PI || call->command == FUTEX_LOCK_PI2;
 }
 
-/* The object that a futex word belongs to, as glibc 2.36 lays it out on 64-bit machines. */
-static uint64_t futex_object(enum lm_wait_class wait_class, const struct lm_regs *regs)
+/* musl waits with FUTEX_WAIT, glibc since 2.25 with FUTEX_WAIT_BITSET where there may be a timeout. */
+static bool is_plain_wait(const struct futex_call *call)
 {
-	uint64_t word = regs->di;
-
-	switch (wait_class) {
-	case LM_WAIT_FUTEX_COND:
-		/* __g_signals[2] at 40 and 44 of an 8-aligned structure */
-		return word - (word % 8 == 0 ? 40 : 44);
-	case LM_WAIT_FUTEX_RWLOCK:
-		/* __wrphase_futex at 8, __writers_futex at 12 */
-		return word - (word % 8 == 0 ? 8 : 12);
-	case LM_WAIT_FUTEX_BARRIER:
-		/* current_round at 4 of struct pthread_barrier; the wait is on the number of arrivals at 0 */
-		return word & ~7ull;
-	default:
-		return word;
-	}
+	return call->command == FUTEX_WAIT;
 }
 
-static enum lm_wait_class futex_class_by_word(const struct lm_wait_evidence *evidence, const char **detail)
+static bool on_own_stack(uint64_t address, const struct lm_regs *regs)
 {
-	uint32_t op = evidence->regs.si, val = evidence->regs.dx;
-	uint32_t command = op & FUTEX_CMD_MASK;
+	return address >= regs->sp && address - regs->sp < OWN_STACK_BYTES;
+}
 
-	if (command == FUTEX_LOCK_PI || command == FUTEX_LOCK_PI2 || command == FUTEX_WAIT_REQUEUE_PI)
-		return LM_WAIT_FUTEX_PI;
-	if (command == FUTEX_WAIT_BITSET && (val == 3 || (val == 2 && !evidence->regs.r10)) &&
-		op & FUTEX_CLOCK_REALTIME)
+/*
+ * The class by the words alone. What no word tells apart is futex_other: a glibc
+ * condition from a semaphore, a musl semaphore from a read-write lock, anything from a
+ * futex of the program's own. Owner words have FUTEX_WAITERS, bit 31, and a TID.
+ */
+static enum lm_wait_class class_by_words(const struct futex_call *call, const struct lm_regs *regs, const char **detail)
+{
+	bool has_owner = call->val & FUTEX_WAITERS && call->val & FUTEX_TID_MASK && call->val != UINT32_MAX;
+
+	if (is_plain_wait(call)) {
+		if (call->val == 2) /* musl's conditions too, but on a word of the waiter's own stack */
+			return on_own_stack(call->word, regs) ? LM_WAIT_FUTEX_COND : LM_WAIT_FUTEX_MUTEX;
+		if (has_owner && call->word % 8 == 4) /* musl: the lock is at 4; at 0 it may be a read-write lock */
+			return LM_WAIT_FUTEX_MUTEX;
+		if (has_owner && !call->is_private) /* glibc, robust */
+			return LM_WAIT_FUTEX_MUTEX;
+		return LM_WAIT_FUTEX_OTHER;
+	}
+	if (call->command == FUTEX_WAIT_REQUEUE_PI)
+		return LM_WAIT_FUTEX_COND;
+	if (call->command != FUTEX_WAIT_BITSET)
+		return LM_WAIT_FUTEX_OTHER;
+	if (call->val == 3)
 		return LM_WAIT_FUTEX_RWLOCK;
-	if (val == 2 && (command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET))
-		return LM_WAIT_FUTEX_MUTEX;
-	if (command == FUTEX_WAIT && !(op & FUTEX_PRIVATE) && val & 0x80000000)
-		return LM_WAIT_FUTEX_MUTEX; /* robust: the word holds the owner's TID and FUTEX_WAITERS */
-	if (command == FUTEX_WAIT_BITSET && val == 0)
-		*detail = "a condition variable, semaphore or lock without a name";
+	if (call->val == 2) /* with CLOCK_REALTIME and no timeout: glibc's writer behind readers */
+		return call->is_realtime && !call->has_timeout ? LM_WAIT_FUTEX_RWLOCK : LM_WAIT_FUTEX_MUTEX;
+	if (call->val == 0)
+		*detail = "a condition variable or semaphore";
 	return LM_WAIT_FUTEX_OTHER;
 }
 
-static void classify_futex(
-	const struct lm_wait_evidence *evidence, const struct lm_user_wait *named, struct lm_wait *wait)
+/* From the futex word to the address of the object, for objects of glibc and musl. */
+static void find_object(
+	enum lm_wait_class wait_class, const struct futex_call *call, const struct lm_regs *regs, struct lm_wait *wait)
 {
-	wait->detail = named ? named->detail : "futex";
-	if (named)
-		wait->wait_class = named->wait_class;
-	else if (evidence->in_join_target)
-		wait->wait_class = LM_WAIT_FUTEX_JOIN;
-	else
-		wait->wait_class = futex_class_by_word(evidence, &wait->detail);
+	uint64_t back = 0;
+	bool is_upper = call->word % 8 == 4;
+
 	wait->has_object = true;
-	wait->object = futex_object(wait->wait_class, &evidence->regs);
+	switch (wait_class) {
+	case LM_WAIT_FUTEX_MUTEX:
+	case LM_WAIT_FUTEX_PI:
+		back = is_upper ? 4 : 0; /* musl: the type is at 0 */
+		break;
+	case LM_WAIT_FUTEX_COND:
+		if (!is_plain_wait(call))
+			back = is_upper ? 44 : 40; /* __g_signals[2]; at 36 and 32 since glibc 2.41 */
+		else if (!call->is_private)
+			back = 8; /* musl's sequence of a shared condition */
+		else
+			wait->has_object = !on_own_stack(call->word, regs);
+		break;
+	case LM_WAIT_FUTEX_RWLOCK:
+		if (!is_plain_wait(call))
+			back = is_upper ? 12 : 8; /* __writers_futex, __wrphase_futex; musl: 0 */
+		break;
+	case LM_WAIT_FUTEX_BARRIER:
+		/* current_round; musl's waiters share a word on the stack of the first, of value 1 */
+		back = is_upper && call->val != 1 ? 4 : 0;
+		break;
+	default:
+		break;
+	}
+	wait->object = wait->has_object ? call->word - back : 0;
 }
 
-/* The function that the program called to wait, among the innermost few. */
-static const struct lm_user_wait *find_user_wait(const struct lm_wait_evidence *evidence)
+/* The function that decides: the innermost that names a class, since what pthread_cond_wait calls to take its mutex
+ * again is a wait for the mutex. Else the outermost of those that only have a name (a channel over a parked thread). */
+static const struct lm_futex_function *find_futex_function(const struct lm_wait_evidence *evidence)
 {
-	const struct lm_user_wait *found = NULL;
+	const struct lm_futex_function *found = NULL;
 
-	for (size_t i = 0; i < evidence->user_len && i < LM_WAIT_NAMES_DEPTH; i++) {
+	for (size_t i = 0; i < evidence->user_len && i < FUTEX_FRAMES; i++) {
 		const char *name = evidence->user[i];
-		const struct lm_user_wait *wait = name ? lm_wait_find_name(name) : NULL;
+		const struct lm_futex_function *function = name ? lm_wait_futex_function(name) : NULL;
 
-		if (wait)
-			return wait;
+		if (!function || (found && found->wait_class != LM_WAIT_FUTEX_OTHER &&
+					 !(function->is_libc && function->wait_class == found->wait_class)))
+			continue;
+		/* the outermost of libc's functions of one class is the one that was called: cnd_wait, not
+		 * pthread_cond_wait */
+		found = function;
 	}
 	return found;
 }
 
-static bool is_futex_call(const struct lm_wait_evidence *evidence)
+static void classify_futex(const struct lm_wait_evidence *evidence, struct lm_wait *wait)
 {
-	if (evidence->regs.nr == NR_FUTEX)
-		return true;
-	return evidence->regs.nr == NR_RESTART && in_kernel_function(evidence, "futex_wait_restart");
+	const struct lm_futex_function *function = find_futex_function(evidence);
+	struct futex_call call = decode_futex(&evidence->regs);
+	bool is_layout_known = true;
+
+	wait->detail = "futex";
+	if (is_pi(&call)) {
+		wait->wait_class = LM_WAIT_FUTEX_PI;
+	} else if (function) {
+		wait->wait_class = function->wait_class;
+		is_layout_known = function->is_libc;
+	} else if (evidence->in_join_target) {
+		wait->wait_class = LM_WAIT_FUTEX_JOIN;
+	} else {
+		wait->wait_class = class_by_words(&call, &evidence->regs, &wait->detail);
+	}
+	if (function)
+		wait->detail = call.has_timeout && function->detail_timed ? function->detail_timed : function->detail;
+	find_object(is_layout_known ? wait->wait_class : LM_WAIT_FUTEX_OTHER, &call, &evidence->regs, wait);
 }
 
-/* Which class a system call waits in; for those on descriptors, the kernel functions say what kind of file it is. */
-static void classify_call(
-	const struct lm_wait_evidence *evidence, const struct lm_kernel_wait *kernel, struct lm_wait *wait)
+/* The system calls of 6.7, and futex_waitv: only functions tell what they are for; no libc uses them yet. */
+static void classify_new_futex(
+	const struct lm_wait_evidence *evidence, const struct lm_call *call, struct lm_wait *wait)
 {
-	const struct lm_call_wait *call = lm_wait_find_call(evidence->regs.nr);
+	const struct lm_futex_function *function = find_futex_function(evidence);
 
-	if (!call) {
-		if (kernel) {
-			wait->wait_class = kernel->wait_class;
-			wait->detail = kernel->detail;
-		}
-		return;
-	}
-	wait->detail = call->name;
-	wait->wait_class = call->wait_class;
-	if (call->by_file && kernel)
-		wait->wait_class = kernel->wait_class;
-	if (call->has_fd) {
-		wait->has_object = true;
-		wait->object_is_fd = true;
-		wait->object = (uint32_t)evidence->regs.di;
-	}
+	wait->wait_class = function                   ? function->wait_class
+			   : evidence->in_join_target ? LM_WAIT_FUTEX_JOIN
+						      : LM_WAIT_FUTEX_OTHER;
+	wait->detail = function ? function->detail : call->name;
+	wait->has_object = evidence->regs.nr == NR_FUTEX_WAIT;
+	wait->object = wait->has_object ? evidence->regs.di : 0;
 }
 
 static bool is_futex_class(enum lm_wait_class wait_class)
@@ -151,48 +188,110 @@ static bool is_futex_class(enum lm_wait_class wait_class)
 	return wait_class <= LM_WAIT_FUTEX_OTHER;
 }
 
+/* The function of libc that the program called: the outermost of the wait functions that the stack begins with. It is
+ * what the source says (nanosleep), where the system call may have another name (clock_nanosleep). */
+static const char *called_function(const struct lm_wait_evidence *evidence)
+{
+	const char *public_name = NULL;
+
+	for (size_t i = 0; i < evidence->user_len; i++) {
+		const char *function = evidence->user[i];
+		const char *name = function ? lm_wait_public_name(function) : NULL;
+
+		/* libc's own functions have no names where it is stripped */
+		if (function && !name && !lm_wait_is_wait_function(function))
+			break;
+		public_name = name ? name : public_name;
+	}
+	return public_name;
+}
+
+static void classify_call(const struct lm_wait_evidence *evidence, const struct lm_call *call,
+	const struct lm_kernel_function *kernel, struct lm_wait *wait)
+{
+	const char *called = called_function(evidence);
+
+	wait->detail = called ? called : call->name;
+	wait->wait_class = call->wait_class;
+	if (call->by_file && kernel)
+		wait->wait_class = kernel->wait_class;
+	else if (call->by_file && !evidence->kernel_len)
+		wait->wait_class = LM_WAIT_OTHER;
+	if (call->has_fd) {
+		wait->has_object = wait->object_is_fd = true;
+		wait->object = (uint32_t)evidence->regs.di;
+	}
+}
+
+/* restart_syscall goes on with a sleep, a futex wait or a poll that a signal without a handler interrupted. All but
+ * sleeps leave functions on the kernel stack: hrtimer_nanosleep_restart ends in a jump. */
+static void classify_restart(
+	const struct lm_wait_evidence *evidence, const struct lm_kernel_function *kernel, struct lm_wait *wait)
+{
+	const char *called = called_function(evidence);
+
+	if (kernel && is_futex_class(kernel->wait_class)) {
+		classify_futex(evidence, wait);
+		return;
+	}
+	wait->wait_class = kernel ? kernel->wait_class : evidence->kernel_len ? LM_WAIT_SLEEP : LM_WAIT_OTHER;
+	wait->detail = called                 ? called
+		       : kernel               ? kernel->detail
+		       : evidence->kernel_len ? "nanosleep"
+					      : "restart_syscall";
+}
+
+/* In state D only some waits are for something else than a disk. */
+static bool is_no_disk(const struct lm_kernel_function *kernel)
+{
+	return kernel && kernel->wait_class != LM_WAIT_FILE && kernel->wait_class != LM_WAIT_DISK &&
+	       kernel->wait_class != LM_WAIT_OTHER;
+}
+
+static void classify_disk(const struct lm_wait_evidence *evidence, const struct lm_call *call, struct lm_wait *wait)
+{
+	wait->wait_class = LM_WAIT_DISK;
+	if (call)
+		classify_call(evidence, call, NULL, wait);
+	else if (evidence->have_regs && evidence->regs.nr < 0)
+		wait->detail = "page fault";
+	wait->wait_class = LM_WAIT_DISK;
+}
+
 static bool is_stopped(uint32_t state)
 {
 	return state & (LM_STATE_STOPPED | LM_STATE_TRACED);
 }
 
-/* The call that the application made: the last of the wait functions that the stack begins with. It is what the
- * source says (nanosleep), where the system call may have another name (clock_nanosleep). */
-static void name_call(const struct lm_wait_evidence *evidence, struct lm_wait *wait)
+/* Kernel threads that idle have more bits set. */
+static bool is_uninterruptible(uint32_t state)
 {
-	const char *name = NULL;
-
-	for (size_t i = 0; i < evidence->user_len && evidence->user[i]; i++) {
-		if (!lm_wait_is_wait_function(evidence->user[i]))
-			break;
-		name = evidence->user[i];
-	}
-	name = name ? lm_wait_public_name(name) : NULL;
-	if (name)
-		wait->detail = name;
+	return (state & LM_STATE_IDLE) == LM_STATE_UNINTERRUPTIBLE;
 }
 
 void lm_wait_classify(const struct lm_wait_evidence *evidence, struct lm_wait *wait)
 {
-	const struct lm_kernel_wait *kernel = find_kernel_wait(evidence);
-	struct lm_wait result = {.wait_class = LM_WAIT_OTHER};
+	const struct lm_kernel_function *kernel = lm_wait_kernel_function(evidence->kernel, evidence->kernel_len);
+	const struct lm_call *call = evidence->have_regs ? lm_wait_call(evidence->regs.nr) : NULL;
 
+	*wait = (struct lm_wait){.wait_class = LM_WAIT_OTHER};
 	if (is_stopped(evidence->state)) {
-		result.wait_class = LM_WAIT_STOPPED;
-	} else if (evidence->have_regs && is_futex_call(evidence)) {
-		classify_futex(evidence, find_user_wait(evidence), &result);
-	} else if (evidence->state == LM_STATE_UNINTERRUPTIBLE && (!kernel || !kernel->also_uninterruptible)) {
-		const struct lm_call_wait *call = evidence->have_regs ? lm_wait_find_call(evidence->regs.nr) : NULL;
-
-		result.wait_class = LM_WAIT_DISK;
-		result.detail = call ? call->name : NULL;
-	} else if (evidence->have_regs && evidence->regs.nr >= 0 && evidence->regs.nr != NR_RESTART) {
-		classify_call(evidence, kernel, &result);
+		wait->wait_class = LM_WAIT_STOPPED;
+	} else if (kernel && kernel->whatever_call) {
+		wait->wait_class = kernel->wait_class;
+		wait->detail = kernel->detail;
+	} else if (is_uninterruptible(evidence->state) && !is_no_disk(kernel)) {
+		classify_disk(evidence, call, wait);
+	} else if (evidence->have_regs && evidence->regs.nr == NR_FUTEX) {
+		classify_futex(evidence, wait);
+	} else if (evidence->have_regs && evidence->regs.nr == NR_RESTART) {
+		classify_restart(evidence, kernel, wait);
+	} else if (call && is_futex_class(call->wait_class)) {
+		classify_new_futex(evidence, call, wait);
+	} else if (call) {
+		classify_call(evidence, call, kernel, wait);
 	} else if (kernel) {
-		result.wait_class = kernel->wait_class;
-		result.detail = kernel->detail;
+		wait->wait_class = kernel->wait_class;
+		wait->detail = kernel->detail;
 	}
-	if (!is_futex_class(result.wait_class))
-		name_call(evidence, &result);
-	*wait = result;
 }

@@ -13,7 +13,7 @@
 
 #include "user/opts.h"
 
-#define WORDS_MAX 16
+#define WORDS_MAX 32
 #define MS 1000000ull
 #define S (1000 * MS)
 
@@ -135,15 +135,159 @@ static void wrong_words_are_named_with_what_is_right(void **state)
 	}
 }
 
+static void each_option_sets_its_own(void **state)
+{
+	struct lm_config config =
+		accepted("leakmon snapshot --format collapsed -o out --min-blocked 0 --horizon 60s --top 0 --members 0 "
+			 "--min-level likely");
+
+	(void)state;
+	assert_int_equal(config.format, LM_FORMAT_COLLAPSED);
+	assert_string_equal(config.output, "out");
+	assert_int_equal(config.min_blocked_ns, 0);
+	assert_int_equal(config.horizon_ns, 60 * S);
+	assert_int_equal(config.top, 0);
+	assert_int_equal(config.members, 0);
+	assert_int_equal(config.min_level, LM_LEVEL_LIKELY);
+	assert_false(config.verbose || config.kernel_threads);
+	lm_opts_free(&config);
+	config = accepted("leakmon -kv --fail-on confirmed --futex off --color never -j --format text");
+	assert_true(config.verbose && config.kernel_threads);
+	assert_int_equal(config.fail_on, LM_LEVEL_CONFIRMED);
+	assert_int_equal(config.futex, LM_FUTEX_OFF);
+	assert_int_equal(config.color, LM_COLOR_NEVER);
+	assert_int_equal(config.format, LM_FORMAT_TEXT); /* the last one counts */
+	lm_opts_free(&config);
+}
+
+/* getopt stops at the first word if this is set. */
+static void words_may_come_first_whatever_the_environment(void **state)
+{
+	struct lm_config config;
+
+	(void)state;
+	setenv("POSIXLY_CORRECT", "1", 1);
+	config = accepted("leakmon snapshot -p 7 --json");
+	unsetenv("POSIXLY_CORRECT");
+	assert_int_equal(config.mode, LM_MODE_SNAPSHOT);
+	assert_int_equal(config.pids_len, 1);
+	assert_int_equal(config.format, LM_FORMAT_JSON);
+	lm_opts_free(&config);
+}
+
+static void long_options_may_be_cut_short_while_they_are_clear(void **state)
+{
+	struct lm_config config = accepted("leakmon --hor 1m --kern --pi 3");
+	char *errors;
+
+	(void)state;
+	assert_int_equal(config.horizon_ns, 60 * S);
+	assert_true(config.kernel_threads);
+	lm_opts_free(&config);
+	assert_int_equal(parse("leakmon --min 1", &config, &errors), 64);
+	assert_non_null(strstr(errors, "\"--min\""));
+	assert_non_null(strstr(errors, "several"));
+	free(errors);
+}
+
+static void an_error_is_one_line_and_changes_nothing(void **state)
+{
+	struct lm_config config = {.members = 77, .pids_len = 78};
+	char *errors;
+
+	(void)state;
+	assert_int_equal(parse("leakmon -p 1,2 \033[2J\nx", &config, &errors), 64);
+	assert_non_null(strstr(errors, "\\x1b[2J\\x0ax"));
+	assert_ptr_equal(strchr(errors, '\n'), errors + strlen(errors) - 1);
+	free(errors);
+	assert_int_equal(config.members, 77);
+	assert_int_equal(config.pids_len, 78);
+}
+
+static void the_message_about_a_pid_is_a_lesson(void **state)
+{
+	struct lm_config config;
+	char *errors;
+
+	(void)state;
+	assert_int_equal(parse("leakmon -p abc", &config, &errors), 64);
+	assert_string_equal(errors, "leakmon: -p: \"abc\" is not a PID: give numbers, as in -p 1234,5678\n");
+	free(errors);
+	assert_int_equal(parse("leakmon foo", &config, &errors), 64);
+	assert_string_equal(
+		errors, "leakmon: \"foo\" is neither a mode (snapshot, doctor) nor an interval (1, 500ms, 2s, 1m)\n");
+	free(errors);
+}
+
+static char *help_of(enum lm_mode mode)
+{
+	char *text;
+	size_t size;
+	FILE *stream = open_memstream(&text, &size);
+
+	assert_non_null(stream);
+	lm_opts_help(stream, mode);
+	fclose(stream);
+	return text;
+}
+
+static void help_names_every_option_and_nothing_that_is_refused(void **state)
+{
+	static const char *const options[] = {"--pid", "--json", "--format", "--output", "--min-blocked", "--horizon",
+		"--top", "--members", "--min-level", "--fail-on", "--kernel-threads", "--futex", "--color", "--verbose",
+		"--help", "--version"};
+	static const enum lm_mode modes[] = {LM_MODE_LIVE, LM_MODE_SNAPSHOT};
+
+	(void)state;
+	for (size_t m = 0; m < sizeof(modes) / sizeof(modes[0]); m++) {
+		char *help = help_of(modes[m]), *at = help;
+
+		assert_int_equal(strncmp(help, "Usage: leakmon", 14), 0);
+		for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+			assert_non_null(strstr(help, options[i]));
+		while ((at = strstr(at, "  --"))) {
+			size_t len = strcspn(at + 2, "=, \n"), i;
+
+			for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+				if (strlen(options[i]) == len && strncmp(at + 2, options[i], len) == 0)
+					break;
+			}
+			assert_true(i < sizeof(options) / sizeof(options[0]));
+			at += 4;
+		}
+		for (at = help; *at; at += strcspn(at, "\n") + 1)
+			assert_in_range(strcspn(at, "\n"), 0, 80);
+		free(help);
+	}
+}
+
+static void a_mode_takes_only_its_own_options(void **state)
+{
+	struct lm_config config = accepted("leakmon --help doctor");
+	char *errors, *help = help_of(LM_MODE_DOCTOR);
+
+	(void)state;
+	assert_int_equal(config.mode, LM_MODE_HELP);
+	assert_int_equal(config.help_mode, LM_MODE_DOCTOR);
+	lm_opts_free(&config);
+	assert_null(strstr(help, "--pid"));
+	free(help);
+	assert_int_equal(parse("leakmon --json doctor", &config, &errors), 64);
+	assert_non_null(strstr(errors, "doctor"));
+	free(errors);
+	config = accepted("leakmon doctor -v");
+	lm_opts_free(&config);
+}
+
 static void durations_are_read_to_their_end(void **state)
 {
 	static const struct {
 		const char *text;
 		uint64_t ns;
 	} good[] = {{"1", S}, {"500ms", 500 * MS}, {"1.5s", 1500 * MS}, {"2m", 120 * S}, {"1h", 3600 * S},
-		{"2d", 172800 * S}, {"0", 0}};
-	static const char *const bad[] = {
-		"", "s", "-1", "1 s", "1x", "0x10", "1e3", "nan", "inf", "1..5", "999999999999d"};
+		{"2d", 172800 * S}, {"0", 0}, {"0.25ms", 250000}, {"7us", 7000}, {"0.1234567899s", 123456789}};
+	static const char *const bad[] = {"", "s", "-1", "1 s", "1x", "0x10", "1e3", "nan", "inf", "1..5",
+		"999999999999d", "1.", ".5", "1s ", "+1", "18446744074", "18446744073.8", "1.5.5s", "1S", "1 "};
 	uint64_t ns;
 
 	(void)state;
@@ -165,6 +309,13 @@ int main(void)
 		cmocka_unit_test(modes_and_options_come_in_any_order),
 		cmocka_unit_test(every_mode_is_known),
 		cmocka_unit_test(wrong_words_are_named_with_what_is_right),
+		cmocka_unit_test(each_option_sets_its_own),
+		cmocka_unit_test(words_may_come_first_whatever_the_environment),
+		cmocka_unit_test(long_options_may_be_cut_short_while_they_are_clear),
+		cmocka_unit_test(an_error_is_one_line_and_changes_nothing),
+		cmocka_unit_test(the_message_about_a_pid_is_a_lesson),
+		cmocka_unit_test(help_names_every_option_and_nothing_that_is_refused),
+		cmocka_unit_test(a_mode_takes_only_its_own_options),
 		cmocka_unit_test(durations_are_read_to_their_end),
 	};
 
