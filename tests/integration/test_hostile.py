@@ -32,6 +32,7 @@ def a_hostile_program_is_reported_and_so_is_the_rest(t):
     check_equal(count_at(report, "named", process.pid), process.truth["named"], "threads with names", report)
     check_beside(report, beside.pid)
     check(report["losses"]["unwind_failed"] > 0, "stacks in nowhere are counted as not unwound", report)
+    check(report["losses"]["symbol_failed"] > 0, "files that are no ELF are counted as without symbols", report)
     check_equal(report["complete"], False, "complete", report)
 
 

@@ -50,7 +50,7 @@ def check_lines(site, group, at, marks):
             check(pathlib.Path(frame["file"]).suffix == ".c", "the file", frame)
 
 
-def check_groups(report, process, path, marks=None, classes=None):
+def check_groups(report, process, path, marks, details):
     """Each group of the truth is one site, whole and exact, and there is no other but main's."""
     groups = [*process.truth["groups"], {"name": "main", "class": "pipe", "count": 1, "chain": ["main"]}]
     for group in groups:
@@ -58,32 +58,26 @@ def check_groups(report, process, path, marks=None, classes=None):
         check_equal([site["count"] for site in found], [group["count"]], f"count of {group['name']}", report)
         site = found[0]
         at = find_chain(functions(site), group["chain"])
-        accepted = {group["class"], *(classes or {}).get(group["name"], ())}
-        check(site["wait"]["class"] in accepted, f"class of {group['name']}: {site['wait']['class']}, not {accepted}",
-              site)
-        if group.get("detail") and not classes:
+        check_equal(site["wait"]["class"], group["class"], f"class of {group['name']}", site)
+        if "detail" in group and details:  # another libc may make another system call of it
             check_equal(site["wait"]["detail"], group["detail"], f"detail of {group['name']}", site)
         check_equal(site.get("stack_why"), None, f"the stack of {group['name']} is whole", site)
         check_members(site, group)
-        check_lines(site, group, at, marks or {})
+        check_lines(site, group, at, marks)
         named = [(frame["offset"], frame["function"]) for frame in app_frames(site, path)
                  if not frame["inlined"] and frame["function"] in group["chain"]]
+        check_equal(len(named), len(group["chain"]), f"frames of {group['name']} in the program", site)
         check_equal(functions_at(path, [offset for offset, _ in named]), [name for _, name in named],
                     f"what addr2line says of the offsets of {group['name']}")
     check_equal(report["totals"]["sites"], len(groups), "sites", report)
     check_equal(report["totals"]["blocked_threads"], sum(group["count"] for group in groups), "blocked threads", report)
 
 
-# musl's waits look the same in the kernel whatever they wait for; without symbols nothing tells them apart.
-FUTEX = ("cond", "mutex", "join", "semaphore", "reader", "writer", "barrier")
-MUSL_CLASSES = {name: {"futex_other", "futex_mutex", "futex_sem"} for name in FUTEX}
-
-
 @test("waits", "waits-nopie", "waits-static", "waits-static-pie", "waits-clang", "waits-musl", "waits-musl-static")
 def every_wait_is_shown_with_count_class_chain_and_lines(t, name):
     process = t.blocker(name)
     report = snapshot(t, "-p", process.pid, *ALL)
-    check_groups(report, process, build(name), markers("waits.c"), MUSL_CLASSES if "musl" in name else None)
+    check_groups(report, process, build(name), markers("waits.c"), details="musl" not in name)
     check_equal(report["losses"], {loss: 0 for loss in report["losses"]}, "losses")
     check(report["complete"], "the snapshot is complete")
 
@@ -149,15 +143,11 @@ def names_of_other_languages_are_read(t, language, name):
     marks, process = markers(source), t.blocker(name)
     report = snapshot(t, "-p", process.pid, *ALL)
     for group in process.truth["groups"]:
-        # what the futexes of a runtime mean is known only in part
-        accepted = {group["class"], *({"futex_other"} if group["class"].startswith("futex_") else ())}
-        if group["name"] == "future":
-            accepted |= {"futex_cond"}
         found = [(site, find_in_order(functions(site), group["chain"])) for site in report["sites"]]
         found = [(site, at) for site, at in found if at]
         check_equal([site["count"] for site, _ in found], [group["count"]], f"count of {group['name']}", report)
         site, at = found[0]
-        check(site["wait"]["class"] in accepted, f"class of {group['name']}: {site['wait']['class']}", site)
+        check_equal(site["wait"]["class"], group["class"], f"class of {group['name']}", site)
         frame = site["stack"][at[0]]
         check_equal((pathlib.Path(frame["file"] or "").name, frame["line"]), (source, marks["WAIT:" + group["name"]]),
                     f"line of {group['name']}", frame)

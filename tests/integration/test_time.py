@@ -39,21 +39,20 @@ def waits_are_as_long_as_the_threads_own_clocks_say(t):
         slack = max(job["longest_own_s"] * TOLERANCE, TOLERANCE_S)
         check_between(member["longest_wait_s"], job["longest_blocked_s"], job["longest_own_s"], slack,
                       f"{what}, the longest", evidence)
-        worst = max(worst, job["longest_blocked_s"] - member["longest_wait_s"],
-                    member["longest_wait_s"] - job["longest_own_s"])
+        worst = max(worst, abs(member["longest_wait_s"] - job["longest_blocked_s"]))
         check(member["waits"] >= job["repeats"], f"{what}: waits seen: {member['waits']}", evidence)
         wall = seconds(report["time"]) - seconds(member["started"])
         expected = wall - runs[job["tid"]] - delays[job["tid"]]
         slack = max(wall * TOLERANCE, TOLERANCE_S * member["waits"]) + 2 * rounding
         check_between(member["blocked_total_s"], expected, expected, slack, f"{what}, by schedstat", evidence)
-    t.note(f"{len(jobs)} threads; the longest wait is off by {worst * 1e6:.0f} µs at most")
+    t.note(f"{len(jobs)} threads; the longest waits are within {worst * 1e6:.0f} µs of their own clocks")
     watch.end()
 
 
 @test()
 def ten_more_threads_are_ten_arrivals(t):
     process = t.blocker("waits")
-    interval, reports = ("15s", 4) if t.long else ("5s", 4)
+    interval, reports = ("20s", 4) if t.long else ("5s", 4)
     watch = Watch(t, "-p", process.pid, "--min-blocked", "1ms", "--members", 1000, interval, reports)
     first = watch.next()
     check_equal(count_at(first, "cond_start"), 5, "count at first", first)

@@ -35,9 +35,10 @@ export APT_CONFIG=$work/apt.conf
 
 # Not every suite of the machine exists for the other release: the download tells.
 apt-get -q ${APT_OPTIONS:-} update >"$work/log" 2>&1 </dev/null || true
-image=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\).*/\1/p' | head -n 1)
+image=$({ apt-cache depends linux-image-cloud-amd64 2>/dev/null || true; } |
+	sed -n '0,/.*Depends: \(linux-image-[0-9][^ ]*\).*/s//\1/p')
 if [ -z "$image" ] || ! (cd "$work" && apt-get -q ${APT_OPTIONS:-} download "$image" >>log 2>&1 </dev/null); then
-	echo "no package linux-image-cloud-amd64 of $suite: $(grep -E '^(E|Err)[: ]' "$work/log" | tail -n 1)" >&2
+	echo "no package linux-image-cloud-amd64 of $suite: $(grep -E '^(E|W|Err)[: ]' "$work/log" | tail -n 1)" >&2
 	exit 1
 fi
 dpkg -x "$work"/linux-image-*.deb "$work/tree"

@@ -59,14 +59,14 @@ static NOINLINE void *block(void *arg)
 
 int main(void)
 {
-	char byte;
+	char line[128];
 
 	for (int i = 0; i < 50; i++)
 		start_thread_here(block, NULL);
 	start_thread_here(spin, NULL);
 	printf("{\"pid\": %d}\n", getpid());
 	fflush(stdout);
-	while (read(0, &byte, 1) > 0) {
+	while (read(0, line, sizeof(line)) > 0) {
 		printf("{\"longest_s\": %.9f, \"longest_running_s\": %.9f, \"rounds\": %lld}\n",
 			atomic_exchange(&longest_ns, 0) / 1e9, atomic_exchange(&longest_running_ns, 0) / 1e9,
 			atomic_exchange(&rounds, 0));
