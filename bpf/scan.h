@@ -10,9 +10,6 @@
 __u64 look_threads;
 __u64 look_unstored;
 __u64 look_began_ns;
-/* CLOCK_BOOTTIME minus the scheduler's clock, measured on the reader of this look; 0 = not known. */
-__u64 clock_offset_ns;
-__u64 switch_missed; /* threads off-CPU that the switch program did not see go */
 
 static struct lm_thread_record scratch;
 
@@ -179,13 +176,15 @@ static __always_inline void begin_seeing(struct task_struct *task, struct thread
 {
 	__u64 now = bpf_ktime_get_boot_ns();
 
-	state->seen_since_ns = now;
 	state->run_delay_before_ns = run_delay_of(task);
-	if (on_cpu)
-		return;
-	state->off_derived = true;
-	state->off_blocked = true;
-	state->off_ns = derived_wait_start(task, now);
+	if (!on_cpu) {
+		state->off_derived = true;
+		state->off_blocked = true;
+		state->off_ns = derived_wait_start(task, now);
+	}
+	/* last: the switch program counts what it misses from here on */
+	barrier_var(now);
+	state->seen_since_ns = now;
 }
 
 static __always_inline long visit(struct seq_file *seq, struct task_struct *task)
@@ -216,7 +215,7 @@ static __always_inline long visit(struct seq_file *seq, struct task_struct *task
 		begin_seeing(task, state, on_cpu);
 	} else if (!state->off_ns && !on_cpu && task_state != LM_STATE_RUNNING) {
 		/* the switch program did not see it go: derive what was missed */
-		switch_missed++;
+		__sync_fetch_and_add(&switch_missed, 1);
 		state->off_derived = true;
 		state->off_blocked = true;
 		state->off_ns = derived_wait_start(task, bpf_ktime_get_boot_ns());

@@ -35,6 +35,11 @@ __u32 pid_level;
 /* Written by user space between looks: a thread reports whole again when the epoch has changed. */
 __u32 epoch = 1;
 
+/* CLOCK_BOOTTIME minus the scheduler's clock, measured on the reader of this look; 0 = not known. */
+__u64 clock_offset_ns;
+
+__u64 switch_missed; /* switches that the switch program was not called for */
+
 struct thread_state {
 	__u32 marked;      /* on a leader: the process is watched. User space writes it, so it is the first field */
 	__u32 off_blocked; /* went off-CPU blocked, not preempted */

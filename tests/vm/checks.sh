@@ -57,7 +57,8 @@ leakmon -p $blockers -j 1 >/dev/null 2>&1 </dev/null &
 watch=$!
 for _ in $(seq 50); do
 	objects >"$tmp/now"
-	[ -d /proc/$watch ] && cmp -s "$tmp/before" "$tmp/now" || break
+	# maps come first, then programs, links last
+	[ -d /proc/$watch ] && [ "$(grep -c ^link "$tmp/now")" -le "$(grep -c ^link "$tmp/before")" ] || break
 	sleep 0.2
 done
 section "objects meanwhile" <"$tmp/now"
