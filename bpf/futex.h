@@ -29,6 +29,7 @@ static __always_inline void note_wait(
 	futex->wait_result = result;
 	futex->wait_end_ns = bpf_ktime_get_boot_ns();
 	futex->waits++;
+	futex->woken += result >= 0;
 }
 
 static __always_inline void note_wake(struct lm_futex_last *futex, __u64 uaddr, __u32 op, __u32 val, long result)

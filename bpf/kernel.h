@@ -45,7 +45,13 @@ struct pt_regs {
 	unsigned long flags, sp;
 };
 
-struct pid_namespace;
+struct ns_common {
+	unsigned int inum;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
 
 struct upid {
 	int nr;

@@ -77,6 +77,23 @@ static __always_inline void fill_regs(struct task_struct *task, struct lm_thread
 	out->fs_base = task->thread.fsbase;
 }
 
+/* The TID that the thread's own process knows, which is what locks hold. */
+static __always_inline void fill_own_tid(struct task_struct *task, struct lm_thread_record *record)
+{
+	struct pid *pid = task->thread_pid;
+	struct upid upid = {};
+	__u32 level;
+
+	if (!pid)
+		return;
+	level = BPF_CORE_READ(pid, level);
+	/* MAX_PID_NS_LEVEL of the kernel */
+	if (level > 32 || bpf_core_read(&upid, sizeof(upid), &pid->numbers[level]))
+		return;
+	record->own_tid = upid.nr;
+	record->pid_ns = BPF_CORE_READ(upid.ns, ns.inum);
+}
+
 static __always_inline void fill_totals(
 	struct task_struct *task, const struct thread_state *state, struct lm_thread_record *record)
 {
@@ -114,6 +131,7 @@ static __always_inline void fill_record(struct task_struct *task, struct thread_
 	record->run_delay_ns = run_delay_of(task);
 	record->state = task_state;
 	record->parent_tid = tgid_of(task->real_parent);
+	fill_own_tid(task, record);
 	BPF_CORE_READ_STR_INTO(&record->comm, task, comm);
 	if (task->flags & PF_KTHREAD)
 		record->flags |= LM_THREAD_KERNEL;

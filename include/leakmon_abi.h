@@ -79,6 +79,7 @@ struct lm_futex_last {
 	__s32 wait_result;  /* 0, -ETIMEDOUT, -EINTR, -EAGAIN … */
 	__s32 wake_result;  /* threads woken, or -errno */
 	__u64 waits, wakes; /* calls completed */
+	__u64 woken;        /* waits that another thread ended: neither a timeout nor a signal nor a changed word */
 };
 
 struct lm_thread_record {
@@ -106,6 +107,8 @@ struct lm_thread_record {
 	__u32 kstack_len;   /* entries of kstack that are valid */
 	__s32 kstack_error; /* 0, or why there is no kernel stack: -errno */
 	__u32 parent_tid;   /* the process that started this one, 0 = not known */
+	__u32 own_tid;      /* the TID as the thread's own PID namespace counts it, 0 = not known */
+	__u32 pid_ns;       /* inode number of that namespace, 0 = not known */
 	char comm[LM_COMM_LEN];
 	__u64 kstack[LM_KSTACK_MAX]; /* only kstack_len of them are sent */
 };
@@ -139,7 +142,7 @@ enum lm_loss {
 
 LM_ABI_ASSERT(sizeof(struct lm_record) == 16, "lm_record");
 LM_ABI_ASSERT(sizeof(struct lm_regs) == 128, "lm_regs");
-LM_ABI_ASSERT(sizeof(struct lm_futex_last) == 80, "lm_futex_last");
+LM_ABI_ASSERT(sizeof(struct lm_futex_last) == 88, "lm_futex_last");
 LM_ABI_ASSERT(sizeof(struct lm_thread_record) % 8 == 0, "lm_thread_record");
 LM_ABI_ASSERT(sizeof(struct lm_life_record) == 64, "lm_life_record");
 LM_ABI_ASSERT(sizeof(struct lm_end_record) == 48, "lm_end_record");

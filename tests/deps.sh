@@ -7,7 +7,7 @@ build="gcc make pkg-config libc6-dev clang bpftool libbpf-dev libelf-dev libdw-d
        uthash-dev libseccomp-dev zlib1g-dev"
 # unit · check · integration (C++, musl, addr2line, strip, setpriv, unshare) · vm · bench
 test="libcmocka-dev clang-format python3 g++ musl-tools binutils util-linux qemu-system-x86 busybox-static cpio
-      linux-perf libbpf-tools libc6-dbg"
+      linux-perf libbpf-tools"
 
 case ${1:-build} in
 build) wanted=$build ;;

@@ -50,13 +50,7 @@ static const char *function_of(const struct lm_frame *frame)
 
 static bool in_libc(const struct lm_frame *frame)
 {
-	static const char *const names[] = {"libc.so", "libc-2", "libpthread", "ld-musl", "libc.musl", "[vdso]"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strncmp(frame->module->name, names[i], strlen(names[i])) == 0)
-			return true;
-	}
-	return false;
+	return lm_wait_is_libc(frame->module->name);
 }
 
 /* A function that only waits for its caller: libc's all do; in a static program names tell. */

@@ -272,6 +272,9 @@ static void copy_facts(struct lm_thread *thread, const struct lm_thread_record *
 	thread->waits = record->waits;
 	thread->last_wait_end_ns = record->last_wait_end_ns;
 	thread->longest_wait_ns = record->longest_wait_ns;
+	thread->own_tid = record->own_tid;
+	thread->pid_ns = record->pid_ns;
+	thread->futex = record->futex;
 	thread->wait_since_ns = 0;
 	if (is_blocked(record))
 		thread->wait_since_ns = record->wait_since_ns ? record->wait_since_ns : record->now_ns;
@@ -487,6 +490,19 @@ static size_t user_names(const struct lm_stack *stack, const char **names)
 	return len;
 }
 
+/* Do its innermost frames lie in libc, and has none of them a name? */
+static bool begins_in_nameless_libc(const struct lm_stack *stack)
+{
+	size_t len = 0;
+
+	while (stack && len < stack->frames_len && lm_wait_is_libc(stack->frames[len]->module->name)) {
+		if (stack->frames[len]->functions_len)
+			return false;
+		len++;
+	}
+	return len > 0;
+}
+
 static void classify(const struct lm_monitor *monitor, const struct lm_thread *thread, struct lm_wait *wait)
 {
 	const char *kernel[NAMES_MAX], *user[NAMES_MAX];
@@ -500,6 +516,7 @@ static void classify(const struct lm_monitor *monitor, const struct lm_thread *t
 		.user_len = user_names(thread->stack, user),
 	};
 
+	evidence.nameless_libc = begins_in_nameless_libc(thread->stack);
 	evidence.in_join_target = evidence.have_regs && waits_in_control_block(thread);
 	lm_wait_classify(&evidence, wait);
 }

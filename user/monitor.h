@@ -60,6 +60,8 @@ struct lm_thread {
 	uint64_t wait_since_ns;
 	uint64_t switches, cpu_ns, fs_base;
 	uint64_t blocked_ns, preempted_ns, waits, last_wait_end_ns, longest_wait_ns;
+	uint32_t own_tid, pid_ns; /* as locks of its process name it, and where; 0 = not known */
+	struct lm_futex_last futex;
 	struct lm_pending *pending;   /* what is needed for its stack; NULL once it is grouped, or not blocked */
 	const struct lm_stack *stack; /* unwound but not yet confirmed; with a reference */
 	const char *stack_why;

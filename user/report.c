@@ -123,6 +123,12 @@ static void fill_member(
 	member->preempted_total_s = thread->preempted_ns / NS_PER_S;
 	member->longest_wait_s = thread->waits ? thread->longest_wait_ns / NS_PER_S : NAN;
 	member->waits = thread->waits;
+	member->last_futex_wait.object = thread->futex.wait_uaddr;
+	member->last_futex_wait.at_ns = wall_time(report, thread->futex.wait_end_ns);
+	member->last_futex_wait.result = thread->futex.wait_result;
+	member->last_futex_wake.object = thread->futex.wake_uaddr;
+	member->last_futex_wake.at_ns = wall_time(report, thread->futex.wake_ns);
+	member->last_futex_wake.result = thread->futex.wake_result;
 	if (thread->flags & LM_THREAD_UNSTORED) {
 		member->blocked_total_s = NAN;
 		member->preempted_total_s = NAN;

@@ -79,6 +79,11 @@ struct lm_snapshot_member {
 	double preempted_total_s;
 	double longest_wait_s; /* completed waits seen */
 	int64_t waits;
+	struct {
+		uint64_t object; /* address of the futex word */
+		int64_t at_ns;   /* when the call returned; 0: none was seen, and the rest is not known */
+		int64_t result;  /* of a wait: 0, or -errno as -ETIMEDOUT; of a wake: threads woken, or -errno */
+	} last_futex_wait, last_futex_wake;
 };
 
 struct lm_snapshot_site {

@@ -535,6 +535,17 @@ const char *lm_wait_public_name(const char *function)
 	return found;
 }
 
+bool lm_wait_is_libc(const char *module)
+{
+	static const char *const names[] = {"libc.so", "libc-2", "libpthread", "ld-musl", "libc.musl", "[vdso]"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strncmp(module, names[i], strlen(names[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool lm_wait_is_wait_function(const char *function)
 {
 	return lm_wait_futex_function(function) || lm_wait_public_name(function) ||

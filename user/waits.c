@@ -147,6 +147,15 @@ static const struct lm_futex_function *find_futex_function(const struct lm_wait_
 	return found;
 }
 
+/*
+ * A dynamic libc without debug files names only what it exports. Of what waits with these words that is all but the
+ * semaphore: sem_wait jumps to a local function, while a condition's wait is in pthread_cond_wait itself (glibc 2.36).
+ */
+static bool is_nameless_semaphore(const struct lm_wait_evidence *evidence, const struct futex_call *call)
+{
+	return evidence->nameless_libc && call->command == FUTEX_WAIT_BITSET && call->is_realtime && call->val == 0;
+}
+
 static void classify_futex(const struct lm_wait_evidence *evidence, struct lm_wait *wait)
 {
 	const struct lm_futex_function *function = find_futex_function(evidence);
@@ -161,6 +170,10 @@ static void classify_futex(const struct lm_wait_evidence *evidence, struct lm_wa
 		is_layout_known = function->is_libc;
 	} else if (evidence->in_join_target) {
 		wait->wait_class = LM_WAIT_FUTEX_JOIN;
+		wait->detail = "pthread_join";
+	} else if (is_nameless_semaphore(evidence, &call)) {
+		wait->wait_class = LM_WAIT_FUTEX_SEM;
+		wait->detail = call.has_timeout ? "sem_timedwait" : "sem_wait";
 	} else {
 		wait->wait_class = class_by_words(&call, &evidence->regs, &wait->detail);
 	}

@@ -17,6 +17,7 @@ struct lm_wait_evidence {
 	uint32_t state;      /* enum lm_task_state */
 	bool have_regs;      /* regs are those of a 64-bit thread */
 	bool in_join_target; /* the futex word lies in the TCB of another thread of the process */
+	bool nameless_libc;  /* the stack begins in libc, with functions that have no names */
 	struct lm_regs regs;
 	const char *const *kernel; /* kernel functions, innermost first; entries may be NULL */
 	size_t kernel_len;
@@ -32,6 +33,9 @@ struct lm_wait {
 };
 
 void lm_wait_classify(const struct lm_wait_evidence *evidence, struct lm_wait *wait);
+
+/* True if a module of this name is the C library or a part of it. */
+bool lm_wait_is_libc(const char *module);
 
 /* True if a user function of this name only waits, on behalf of its caller (libc's and the runtimes' wait
  * functions: pthread_cond_wait, __futex_abstimed_wait_common, read, std::thread::park …). */

@@ -62,6 +62,10 @@ KINDS = {
     "thread kind": lambda value: value in ("thread", "goroutine"),
     "schema": lambda value: value == "leakmon.snapshot/1",
     "null": lambda value: value is None,
+    "futex wait": lambda value: KINDS["object"](value["object"]) and KINDS["time"](value["at"])
+                  and value["ended"] in ("woken", "timeout", "EAGAIN", "EINTR", "ERESTARTSYS", None),
+    "futex wake": lambda value: KINDS["object"](value["object"]) and KINDS["time"](value["at"])
+                  and (value["woken"] is None or KINDS["count"](value["woken"])),
     "any": lambda value: True,
 }
 
@@ -99,7 +103,7 @@ SCHEMA = {
 }
 # What is there beyond the contract's own example, checked where it is there.
 EXTRA_MEMBER = {"blocked_total_s": "duration?", "preempted_total_s": "duration?", "longest_wait_s": "duration?",
-                "waits": "count?", "exact": "bool?"}
+                "waits": "count?", "exact": "bool?", "last_futex_wait": "futex wait?", "last_futex_wake": "futex wake?"}
 
 
 def check_schema(value, schema, path="snapshot"):

@@ -41,6 +41,9 @@ def waits_are_as_long_as_the_threads_own_clocks_say(t):
                       f"{what}, the longest", evidence)
         worst = max(worst, abs(member["longest_wait_s"] - job["longest_blocked_s"]))
         check(member["waits"] >= job["repeats"], f"{what}: waits seen: {member['waits']}", evidence)
+        if job["kind"] == "futex":
+            check_equal(member["last_futex_wait"]["ended"], "timeout", f"{what}: how the last one ended", evidence)
+            check(abs(seconds(member["last_futex_wait"]["at"]) - job["ended"]) < 0.05, f"{what}: when", evidence)
         wall = seconds(report["time"]) - seconds(member["started"])
         expected = wall - runs[job["tid"]] - delays[job["tid"]]
         slack = max(wall * TOLERANCE, TOLERANCE_S * member["waits"]) + 2 * rounding

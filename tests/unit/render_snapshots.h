@@ -117,7 +117,9 @@ static const struct lm_snapshot_member leak_members[] = {
 		.blocked_total_s = 3080,
 		.preempted_total_s = 0,
 		.longest_wait_s = 1.2,
-		.waits = 12},
+		.waits = 12,
+		.last_futex_wait = {.object = 0x5581c2a0e2a8, .at_ns = AGO(3080.5), .result = 0},
+		.last_futex_wake = {.object = 0x5581c2a0e280, .at_ns = AGO(3081), .result = 1}},
 };
 
 static const struct lm_snapshot_site leaky_sites[] = {

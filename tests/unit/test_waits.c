@@ -23,6 +23,7 @@
 #define D LM_STATE_UNINTERRUPTIBLE
 #define IN_JOIN_TARGET (1u << 30)
 #define WITHOUT_REGS (1u << 31)
+#define NAMELESS_LIBC (1u << 29)
 
 enum { NO_OBJECT, ADDRESS, DESCRIPTOR };
 
@@ -31,7 +32,7 @@ struct sample {
 	int64_t nr;
 	uint64_t di, si, dx, r10;
 	const char *user[NAMES], *kernel[NAMES];
-	uint32_t state; /* with IN_JOIN_TARGET, WITHOUT_REGS */
+	uint32_t state; /* with IN_JOIN_TARGET, WITHOUT_REGS, NAMELESS_LIBC */
 	enum lm_wait_class expected;
 	int object_kind;
 	uint64_t object;
@@ -272,12 +273,18 @@ static const struct sample nameless[] = {
 		BASE, "futex"},
 	{"condition, semaphore, Python's lock", NR_FUTEX, BASE, 0x189, 0, 0, {NULL}, {NULL}, S, LM_WAIT_FUTEX_OTHER,
 		ADDRESS, BASE, "a condition variable or semaphore"},
+	{"semaphore, in a libc that names only what it exports", NR_FUTEX, BASE, 0x189, 0, 0, {NULL, NULL, "work"},
+		{NULL}, S | NAMELESS_LIBC, LM_WAIT_FUTEX_SEM, ADDRESS, BASE, "sem_wait"},
+	{"the same with a timeout", NR_FUTEX, BASE, 0x189, 0, TIMEOUT, {NULL, NULL, "work"}, {NULL},
+		S | NAMELESS_LIBC, LM_WAIT_FUTEX_SEM, ADDRESS, BASE, "sem_timedwait"},
+	{"another word in such a libc", NR_FUTEX, BASE, 0x189, 1, 0, {NULL, NULL, "work"}, {NULL}, S | NAMELESS_LIBC,
+		LM_WAIT_FUTEX_OTHER, ADDRESS, BASE, "futex"},
 	{"a parked Go thread, or anything", NR_FUTEX, BASE, 0x80, 0, 0, {NULL}, {NULL}, S, LM_WAIT_FUTEX_OTHER, ADDRESS,
 		BASE, "futex"},
 	{"join: the word is in a thread's control block", NR_FUTEX, 0x1990, 0x109, 77, 0, {NULL}, {NULL},
-		S | IN_JOIN_TARGET, LM_WAIT_FUTEX_JOIN, ADDRESS, 0x1990, "futex"},
+		S | IN_JOIN_TARGET, LM_WAIT_FUTEX_JOIN, ADDRESS, 0x1990, "pthread_join"},
 	{"musl, join", NR_FUTEX, 0x1f70, 0x80, 2, 0, {NULL}, {NULL}, S | IN_JOIN_TARGET, LM_WAIT_FUTEX_JOIN, ADDRESS,
-		0x1f70, "futex"},
+		0x1f70, "pthread_join"},
 };
 
 static const struct sample runtimes[] = {
@@ -400,9 +407,10 @@ static void check(const struct sample *samples, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		const struct sample *sample = &samples[i];
 		const struct lm_wait_evidence evidence = {
-			.state = sample->state & ~(IN_JOIN_TARGET | WITHOUT_REGS),
+			.state = sample->state & ~(IN_JOIN_TARGET | WITHOUT_REGS | NAMELESS_LIBC),
 			.have_regs = !(sample->state & WITHOUT_REGS),
 			.in_join_target = sample->state & IN_JOIN_TARGET,
+			.nameless_libc = sample->state & NAMELESS_LIBC,
 			.regs = {.nr = sample->nr,
 				.di = sample->di,
 				.si = sample->si,

@@ -260,6 +260,42 @@ static json_t *kernel_frame_of(const void *item)
 	return object;
 }
 
+static json_t *address_of(uint64_t address)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, address);
+	return json_string_nocheck(text);
+}
+
+static json_t *futex_call_of(uint64_t object, int64_t at_ns, const char *outcome, json_t *result)
+{
+	json_t *call = json_object();
+
+	if (!at_ns) {
+		json_decref(call);
+		json_decref(result);
+		return json_null();
+	}
+	set(&call, "object", address_of(object));
+	set(&call, "at", time_of(at_ns));
+	set(&call, outcome, result);
+	return call;
+}
+
+/* How a wait ended, in words that say what it means; the rare rest by the name of its errno. */
+static json_t *ending_of(int64_t result)
+{
+	const char *name = result >= 0 ? "woken" : result == -ETIMEDOUT ? "timeout" : strerrorname_np((int)-result);
+
+	return name ? json_string(name) : json_null();
+}
+
+static json_t *woken_of(int64_t result)
+{
+	return result >= 0 ? json_integer(result) : json_null();
+}
+
 static json_t *member_of(const void *item)
 {
 	const struct lm_snapshot_member *member = item;
@@ -274,6 +310,10 @@ static json_t *member_of(const void *item)
 	set(&object, "preempted_total_s", real_of(member->preempted_total_s));
 	set(&object, "longest_wait_s", real_of(member->longest_wait_s));
 	set(&object, "waits", count_of(member->waits));
+	set(&object, "last_futex_wait", futex_call_of(member->last_futex_wait.object, member->last_futex_wait.at_ns,
+		"ended", ending_of(member->last_futex_wait.result)));
+	set(&object, "last_futex_wake", futex_call_of(member->last_futex_wake.object, member->last_futex_wake.at_ns,
+		"woken", woken_of(member->last_futex_wake.result)));
 	return object;
 }
 
@@ -283,7 +323,9 @@ static json_t *wait_object_of(const struct lm_snapshot_site *site)
 
 	if (!site->wait.has_object)
 		return json_null();
-	snprintf(text, sizeof(text), site->wait.object_is_fd ? "fd:%" PRIu64 : "0x%" PRIx64, site->wait.object);
+	if (!site->wait.object_is_fd)
+		return address_of(site->wait.object);
+	snprintf(text, sizeof(text), "fd:%" PRIu64, site->wait.object);
 	return json_string_nocheck(text);
 }
 
