@@ -100,10 +100,10 @@ layer() {
 
 # Modules of user space, lowest first: each includes only its own rank and those below.
 ranks=(
-	'log|stacks|snapshot|ksyms|proc|proc_files|proc_maps|kernel|output|live'
+	'log|stacks|snapshot|load|stays|ksyms|proc|proc_files|proc_maps|kernel|output|live'
 	'opts|waits|wait_names|verdicts|probe|resolver/[a-z_]+|render/[a-z_]+'
 	'groups'
-	'monitor'
+	'monitor|monitor_place|monitor_judge'
 	'report'
 	'session'
 	'watch|doctor'
@@ -122,7 +122,7 @@ layers() {
 	# renderers see plain data
 	layer allow '^user/render/' '^<|^user/snapshot[.]h$|^user/render/' || status=1
 	# pure modules know neither /proc nor the kernel
-	layer deny '^user/(monitor|groups|verdicts|waits|stacks|opts|snapshot|report)[.]' \
+	layer deny '^user/(monitor[a-z_]*|groups|verdicts|load|stays|waits|stacks|opts|snapshot|report)[.]' \
 		'^user/(proc|probe|kernel|ksyms|output|live|resolver/.*)[.]h$' || status=1
 	# the unprivileged worker knows nothing of what is done with its answers
 	layer allow '^user/resolver/([^c]|c[^l])' '^<|^leakmon_abi[.]h$|^user/(resolver/[a-z_]+|stacks|log)[.]h$' || status=1

@@ -11,7 +11,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 #define NS_PER_S 1000000000ull
 #define S_PER_H 3600.0
@@ -155,6 +154,8 @@ static void free_group(struct lm_groups *groups, struct lm_group *group)
 	HASH_DEL(groups->table, group);
 	lm_stack_unref(groups->stacks, group->stack);
 	free(group->kernel_stack);
+	free(group->residents);
+	free(group->members);
 	free(group);
 }
 
@@ -163,7 +164,7 @@ static int fill_group(struct lm_group *group, const struct lm_place *place)
 	group->wait = place->wait;
 	group->stack_why = place->stack_why;
 	group->kernel_thread = place->kernel_thread;
-	group->idle_pool = has_idle_worker(place->stack);
+	group->idle_worker = has_idle_worker(place->stack);
 	group->leaf = leaf_function(place->stack);
 	group->changed = true;
 	if (place->kernel_stack_len) {
@@ -202,24 +203,54 @@ int lm_groups_find(struct lm_groups *groups, const struct lm_place *place, struc
 	return 0;
 }
 
-void lm_groups_join(struct lm_groups *groups, struct lm_group *group, struct lm_resident *resident, uint64_t since_ns,
-	bool has_object, uint64_t object)
+/* By an eighth: there may be a million residents. */
+static int make_room(struct lm_group *group)
 {
+	size_t capacity = group->capacity + group->capacity / 8 + 8;
+	struct lm_resident **residents = realloc(group->residents, capacity * sizeof(*residents));
+	struct lm_verdict_member *members;
+
+	if (!residents)
+		return -ENOMEM;
+	group->residents = residents;
+	members = realloc(group->members, capacity * sizeof(*members));
+	if (!members)
+		return -ENOMEM;
+	group->members = members;
+	group->capacity = capacity;
+	return 0;
+}
+
+int lm_groups_join(struct lm_groups *groups, struct lm_group *group, struct lm_resident *resident,
+	const struct lm_verdict_member *member)
+{
+	if ((size_t)group->count == group->capacity && make_room(group))
+		return -ENOMEM;
 	resident->group = group;
-	resident->since_ns = since_ns;
-	resident->has_object = has_object;
-	resident->object = object;
-	DL_APPEND(group->residents, resident);
+	resident->index = group->count;
+	group->residents[group->count] = resident;
+	group->members[group->count] = *member;
 	group->count++;
 	group->emptied_ns = 0;
 	group->changed = true;
-	if (since_ns > groups->watch_start_ns)
+	if (member->since_ns > groups->watch_start_ns)
 		group->arrived++;
+	return 0;
 }
 
-static void note_completed(const struct lm_groups *groups, struct lm_group *group, uint64_t stay_ns)
+void lm_groups_wait_again(struct lm_resident *resident, uint64_t wait_since_ns)
 {
-	double scale = groups->horizon_ns / (LM_VERDICT_HORIZON_S * NS_PER_S);
+	resident->wait_since_ns = wait_since_ns;
+	resident->group->changed = true;
+}
+
+struct lm_verdict_member *lm_resident_member(const struct lm_resident *resident)
+{
+	return &resident->group->members[resident->index];
+}
+
+static void note_completed(const struct lm_groups *groups, struct lm_group *group, uint64_t stay_ns, uint64_t at_ns)
+{
 	int bucket = stay_ns ? 63 - __builtin_clzll(stay_ns) : 0;
 
 	group->completed[bucket]++;
@@ -227,25 +258,51 @@ static void note_completed(const struct lm_groups *groups, struct lm_group *grou
 	if (stay_ns > group->longest_completed_ns)
 		group->longest_completed_ns = stay_ns;
 	for (int i = 0; i < LM_VERDICT_AGES; i++) {
-		if (stay_ns >= lm_verdict_ages_s[i] * scale * NS_PER_S)
-			group->departures[i]++;
+		if (stay_ns < lm_verdict_scaled_ns(groups->horizon_ns, lm_verdict_ages_s[i]))
+			break;
+		group->departures[i]++;
+		group->last_departures_ns[i] = at_ns;
 	}
+}
+
+static void free_members(struct lm_group *group)
+{
+	free(group->residents);
+	free(group->members);
+	group->residents = NULL;
+	group->members = NULL;
+	group->capacity = 0;
+}
+
+/* The last one takes the place of the one that goes. */
+static void take_out(struct lm_group *group, size_t index)
+{
+	size_t last = --group->count;
+
+	group->residents[index] = group->residents[last];
+	group->residents[index]->index = index;
+	group->members[index] = group->members[last];
 }
 
 void lm_groups_leave(struct lm_groups *groups, struct lm_resident *resident, uint64_t at_ns)
 {
 	struct lm_group *group = resident->group;
+	uint64_t since_ns;
 
 	if (!group)
 		return;
-	DL_DELETE(group->residents, resident);
+	since_ns = lm_resident_member(resident)->since_ns;
+	take_out(group, resident->index);
 	resident->group = NULL;
-	group->count--;
+	if (!group->count)
+		free_members(group);
 	group->departed++;
 	group->changed = true;
+	if (group->flag.level != LM_LEVEL_NONE)
+		group->judged_ns = 0; /* what was said may hold no longer */
 	if (!group->count)
 		group->emptied_ns = at_ns;
-	note_completed(groups, group, at_ns > resident->since_ns ? at_ns - resident->since_ns : 0);
+	note_completed(groups, group, at_ns > since_ns ? at_ns - since_ns : 0, at_ns);
 }
 
 static void take_sample(const struct lm_groups *groups, struct lm_group *group, uint64_t now_ns)
@@ -319,8 +376,7 @@ static int64_t count_different(uint64_t *numbers, size_t len)
 
 int lm_group_refresh(struct lm_group *group)
 {
-	const struct lm_resident *resident;
-	size_t len = 0, objects_len = 0;
+	size_t len = group->count, objects_len = 0;
 	uint64_t *numbers;
 
 	if (!group->changed || !group->count)
@@ -328,15 +384,19 @@ int lm_group_refresh(struct lm_group *group)
 	numbers = malloc(group->count * sizeof(*numbers));
 	if (!numbers)
 		return -ENOMEM;
-	DL_FOREACH(group->residents, resident)
-	{
-		if (resident->has_object)
-			numbers[objects_len++] = resident->object;
+	for (size_t i = 0; i < len; i++) {
+		if (group->residents[i]->has_object)
+			numbers[objects_len++] = group->residents[i]->object;
 	}
-	group->objects = objects_len == (size_t)group->count ? count_different(numbers, objects_len) : -1;
-	DL_FOREACH(group->residents, resident)
-	numbers[len++] = resident->since_ns;
+	group->objects = objects_len == len ? count_different(numbers, objects_len) : -1;
+	for (size_t i = 0; i < len; i++)
+		numbers[i] = group->residents[i]->wait_since_ns;
 	qsort(numbers, len, sizeof(*numbers), compare_numbers);
+	group->first_ns = UINT64_MAX;
+	for (size_t i = 0; i < len; i++) {
+		if (group->members[i].since_ns < group->first_ns)
+			group->first_ns = group->members[i].since_ns;
+	}
 	group->oldest_ns = numbers[0];
 	group->newest_ns = numbers[len - 1];
 	group->median_ns = numbers[len / 2];
@@ -365,13 +425,12 @@ static double rate_of_members(
 	const uint64_t youngest_ns = groups->horizon_ns / 30;
 	uint64_t age_ns = now_ns - process_start_ns;
 	uint64_t window_ns = age_ns < groups->horizon_ns ? age_ns : groups->horizon_ns;
-	const struct lm_resident *resident;
 	int64_t arrived = 0;
 
 	if (now_ns < process_start_ns || age_ns < youngest_ns)
 		return NAN;
-	DL_FOREACH(group->residents, resident)
-	arrived += resident->since_ns > now_ns - window_ns;
+	for (int64_t i = 0; i < group->count; i++)
+		arrived += group->members[i].since_ns > now_ns - window_ns;
 	return arrived * S_PER_H * NS_PER_S / window_ns;
 }
 

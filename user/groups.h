@@ -19,11 +19,11 @@
 
 #define LM_GROUP_SAMPLES 17 /* of the counts, so that a rate looks back over at most a horizon */
 
-/* One stay of a thread in a group; embedded in whatever stands for the thread. */
+/* One stay of a thread in a group; embedded in whatever stands for the thread. Times are CLOCK_BOOTTIME. */
 struct lm_resident {
 	struct lm_group *group; /* NULL: in none */
-	struct lm_resident *prev, *next;
-	uint64_t since_ns; /* CLOCK_BOOTTIME */
+	size_t index;           /* in the group's arrays */
+	uint64_t wait_since_ns; /* of the present wait: a stay may be a row of waits */
 	uint64_t object;
 	bool has_object;
 };
@@ -38,6 +38,15 @@ struct lm_group_sample {
 	int64_t arrived, departed;
 };
 
+/* What was said of a group, so that it can be withdrawn when those that it rested on leave after all. */
+struct lm_flag {
+	enum lm_level level;      /* the highest so far, NONE = nothing was said */
+	uint64_t since_ns;        /* the earliest arrival that it rested on */
+	int age;                  /* index of the age floor that it was reached with */
+	uint32_t departures;      /* of that age, when it was reached */
+	uint64_t demanded_age_ns; /* after a withdrawal: survivors must be older than this; 0 = none yet */
+};
+
 struct lm_group {
 	struct lm_group_key key;
 	struct lm_wait wait;
@@ -45,13 +54,16 @@ struct lm_group {
 	const char *stack_why;        /* static text, why stack is NULL or ends early */
 	uint64_t *kernel_stack;       /* addresses, innermost first */
 	size_t kernel_stack_len;
-	bool idle_pool, kernel_thread;
+	bool idle_worker, kernel_thread;
 	const char *leaf; /* the innermost application function, NULL if not known; owned by the stack */
 
-	struct lm_resident *residents;
+	struct lm_resident **residents;    /* in no order */
+	struct lm_verdict_member *members; /* of the residents, by the same index */
+	size_t capacity;
 	int64_t count, arrived, departed;
-	uint64_t departures[LM_VERDICT_AGES];     /* stays that ended at this age or later */
-	uint64_t completed[LM_VERDICT_HISTOGRAM]; /* stays by log2 of their ns */
+	uint32_t departures[LM_VERDICT_AGES];         /* stays that ended at this age or later */
+	uint64_t last_departures_ns[LM_VERDICT_AGES]; /* when the last of them did, 0 = none has */
+	uint32_t completed[LM_VERDICT_HISTOGRAM];     /* stays by log2 of their ns */
 	uint64_t completed_len, longest_completed_ns;
 	struct lm_group_sample samples[LM_GROUP_SAMPLES]; /* a ring, samples_at is the oldest */
 	size_t samples_len, samples_at;
@@ -59,10 +71,14 @@ struct lm_group {
 
 	struct lm_verdict verdict;
 	uint64_t judged_ns; /* when the verdict was reached, 0 = never */
+	struct lm_flag flag;
+	unsigned int guards; /* enum lm_verdict_guards, those that only the caller can know */
+	bool piled_up;       /* its members wait for locks whose owners are known */
 
 	/* over the present residents; valid while !changed */
 	bool changed;
-	uint64_t oldest_ns, newest_ns, median_ns;
+	uint64_t oldest_ns, newest_ns, median_ns; /* of the present waits */
+	uint64_t first_ns;                        /* the stay that began first */
 	int64_t objects;
 	UT_hash_handle hh;
 };
@@ -88,9 +104,13 @@ struct lm_place {
 /* Finds or makes the group of this place; takes its own reference of the stack. 0 or -ENOMEM. */
 int lm_groups_find(struct lm_groups *groups, const struct lm_place *place, struct lm_group **group);
 
-/* A thread has come to wait in the group since that time. */
-void lm_groups_join(struct lm_groups *groups, struct lm_group *group, struct lm_resident *resident, uint64_t since_ns,
-	bool has_object, uint64_t object);
+/* A thread has come to stay in the group: its object and present wait are set by the caller. 0 or -ENOMEM. */
+int lm_groups_join(struct lm_groups *groups, struct lm_group *group, struct lm_resident *resident,
+	const struct lm_verdict_member *member);
+/* It waits there again: the stay goes on with another wait. */
+void lm_groups_wait_again(struct lm_resident *resident, uint64_t wait_since_ns);
+/* How it stands in its group's eyes; only for a resident of one. */
+struct lm_verdict_member *lm_resident_member(const struct lm_resident *resident);
 /* It has left, at that time. Does nothing if it is in no group. */
 void lm_groups_leave(struct lm_groups *groups, struct lm_resident *resident, uint64_t at_ns);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Processes and threads by identity, from records; which of them wait in which group. Reports are built in report.c. */
+/* Processes and threads by identity, from records, and how long they stay. Which place a stay is in is found out in
+ * monitor_place.c, what to think of it in monitor_judge.c; reports are built in report.c. */
 #include "user/monitor.h"
 
 #include <errno.h>
@@ -10,7 +11,9 @@
 #include <utlist.h>
 
 #define GROUPS_EMPTY_MAX 10000
-#define JUDGE_EVERY_PER_HORIZON 30 /* every 60 s at the default horizon of 30 min */
+#define PLACE_PER_HORIZON 30 /* how often a thread that only ticks is unwound again: every 60 s at the default */
+#define BROADCAST_MIN 8      /* so many, and half of their group, woken within this time were woken at once */
+#define BROADCAST_NS 10000000ull
 
 __attribute__((format(printf, 2, 3))) static void note(struct lm_monitor *monitor, const char *format, ...)
 {
@@ -74,7 +77,7 @@ static bool is_watched(const struct lm_monitor *monitor, uint32_t tgid, uint64_t
 	return !monitor->watched;
 }
 
-static void forget_stack(struct lm_monitor *monitor, struct lm_thread *thread)
+void lm_monitor_forget_stack(struct lm_monitor *monitor, struct lm_thread *thread)
 {
 	free(thread->pending);
 	thread->pending = NULL;
@@ -93,7 +96,7 @@ static void leave_group(struct lm_monitor *monitor, struct lm_thread *thread, ui
 static void remove_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 {
 	leave_group(monitor, thread, monitor->now_ns);
-	forget_stack(monitor, thread);
+	lm_monitor_forget_stack(monitor, thread);
 	HASH_DEL(monitor->threads, thread);
 	DL_DELETE(thread->process->threads, thread);
 	thread->process->threads_len--;
@@ -157,7 +160,7 @@ static void became_another_program(struct lm_monitor *monitor, struct lm_process
 	DL_FOREACH(process->threads, thread)
 	{
 		leave_group(monitor, thread, monitor->now_ns);
-		forget_stack(monitor, thread);
+		lm_monitor_forget_stack(monitor, thread);
 	}
 	lm_groups_drop_process(&monitor->groups, process->number);
 	forget_facts(monitor, process);
@@ -254,7 +257,7 @@ static void expect_stack(struct lm_thread *thread, const struct lm_thread_record
 /* When the wait that the thread was in has ended: as the switch program saw it, else now. */
 static uint64_t end_of_wait(const struct lm_thread *thread, const struct lm_thread_record *record)
 {
-	if (record->last_wait_end_ns > thread->resident.since_ns && record->waits == thread->waits + 1)
+	if (record->last_wait_end_ns > thread->resident.wait_since_ns && record->waits == thread->waits + 1)
 		return record->last_wait_end_ns;
 	return record->now_ns;
 }
@@ -262,6 +265,8 @@ static uint64_t end_of_wait(const struct lm_thread *thread, const struct lm_thre
 static void copy_facts(struct lm_thread *thread, const struct lm_thread_record *record)
 {
 	memcpy(thread->comm, record->comm, LM_COMM_LEN);
+	if (record->cpu_ns > thread->cpu_ns)
+		thread->process->cpu_ns += record->cpu_ns - thread->cpu_ns;
 	thread->state = record->state;
 	thread->flags = record->flags;
 	thread->switches = record->switches;
@@ -278,6 +283,87 @@ static void copy_facts(struct lm_thread *thread, const struct lm_thread_record *
 	thread->wait_since_ns = 0;
 	if (is_blocked(record))
 		thread->wait_since_ns = record->wait_since_ns ? record->wait_since_ns : record->now_ns;
+}
+
+/* From now on it stays where it waits now. */
+static void begin_stay(struct lm_thread *thread)
+{
+	thread->stay_since_ns = thread->wait_since_ns;
+	thread->ticks = false;
+}
+
+static void end_stay(struct lm_monitor *monitor, struct lm_thread *thread, uint64_t at_ns)
+{
+	leave_group(monitor, thread, at_ns);
+	lm_monitor_forget_stack(monitor, thread);
+	thread->woken_ns = 0;
+	thread->away = false;
+}
+
+static uint32_t saturated(uint64_t number)
+{
+	return number < UINT32_MAX ? number : UINT32_MAX;
+}
+
+void lm_thread_fill_member(const struct lm_thread *thread, struct lm_verdict_member *member)
+{
+	member->since_ns = thread->stay_since_ns;
+	member->born_ns = thread->start_ns;
+	member->cpu_ms = saturated(thread->cpu_ns / 1000000);
+	member->switches = saturated(thread->switches);
+}
+
+/* Only timers have woken it: it is where it was. Its stack is looked at again now and then. */
+static void go_on(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
+{
+	thread->ticks = true;
+	thread->away = false;
+	if (thread->resident.group) {
+		lm_thread_fill_member(thread, lm_resident_member(&thread->resident));
+		lm_groups_wait_again(&thread->resident, thread->wait_since_ns);
+		if (monitor->now_ns - thread->placed_ns < monitor->config.horizon_ns / PLACE_PER_HORIZON)
+			return;
+	}
+	lm_monitor_forget_stack(monitor, thread);
+	expect_stack(thread, record);
+}
+
+static void take_blocked(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
+{
+	struct lm_stay_point before = thread->stay;
+	uint64_t ended_ns = end_of_wait(thread, record);
+	enum lm_stay_change change = LM_STAY_ENDED;
+
+	copy_facts(thread, record);
+	lm_stay_note(&thread->stay, record, thread->wait_since_ns);
+	if (before.at_ns)
+		change = lm_stay_compare(&before, &thread->stay);
+	if (change == LM_STAY_GOES_ON) {
+		go_on(monitor, thread, record);
+	} else if (change == LM_STAY_WOKEN && thread->resident.group) {
+		/* whether that was a broadcast is known when all are seen */
+		lm_monitor_forget_stack(monitor, thread);
+		expect_stack(thread, record);
+		thread->woken_ns = ended_ns;
+	} else {
+		end_stay(monitor, thread, ended_ns);
+		begin_stay(thread);
+		expect_stack(thread, record);
+	}
+}
+
+static void take_running(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
+{
+	if (thread->ticks && thread->resident.group && !thread->away) {
+		/* a look may catch it between two of its waits */
+		thread->away = true;
+		copy_facts(thread, record);
+		return;
+	}
+	end_stay(monitor, thread, end_of_wait(thread, record));
+	copy_facts(thread, record);
+	thread->stay.at_ns = 0;
+	thread->ticks = false;
 }
 
 static void take_thread(struct lm_monitor *monitor, const struct lm_thread_record *record)
@@ -305,11 +391,10 @@ static void take_thread(struct lm_monitor *monitor, const struct lm_thread_recor
 	}
 	if (thread->unwound && !thread->resident.group)
 		monitor->counters.torn_reads++;
-	leave_group(monitor, thread, end_of_wait(thread, record));
-	forget_stack(monitor, thread);
-	copy_facts(thread, record);
 	if (is_blocked(record))
-		expect_stack(thread, record);
+		take_blocked(monitor, thread, record);
+	else
+		take_running(monitor, thread, record);
 }
 
 static void take_same(struct lm_monitor *monitor, const struct lm_record *record)
@@ -369,13 +454,103 @@ void lm_monitor_record(struct lm_monitor *monitor, const struct lm_record *recor
 	}
 }
 
-void lm_monitor_end_look(struct lm_monitor *monitor, bool complete)
+static int by_group_and_end(const void *a, const void *b)
+{
+	const struct lm_thread *x = *(struct lm_thread *const *)a, *y = *(struct lm_thread *const *)b;
+
+	if (x->resident.group != y->resident.group)
+		return x->resident.group < y->resident.group ? -1 : 1;
+	return (x->woken_ns > y->woken_ns) - (x->woken_ns < y->woken_ns);
+}
+
+/* Of the threads of one group, by when they were woken: the longest row that was woken at once. */
+static size_t longest_row(struct lm_thread *const *woken, size_t len, size_t *first)
+{
+	size_t longest = 0;
+
+	for (size_t from = 0, to = 0; to < len; to++) {
+		while (woken[to]->woken_ns - woken[from]->woken_ns > BROADCAST_NS)
+			from++;
+		if (to - from + 1 > longest) {
+			longest = to - from + 1;
+			*first = from;
+		}
+	}
+	return longest;
+}
+
+/* Threads of one group that were woken and wait there again: all that one broadcast woke have not left. */
+static void settle_woken(struct lm_monitor *monitor, struct lm_thread *const *woken, size_t len)
+{
+	size_t half = (woken[0]->resident.group->count + 1) / 2, first = 0;
+	size_t row = longest_row(woken, len, &first);
+	bool broadcast = row >= BROADCAST_MIN && row >= half;
+
+	for (size_t i = 0; i < len; i++) {
+		struct lm_thread *thread = woken[i];
+
+		if (broadcast && i >= first && i < first + row) {
+			lm_monitor_forget_stack(monitor, thread);
+			lm_groups_wait_again(&thread->resident, thread->wait_since_ns);
+		} else {
+			leave_group(monitor, thread, thread->woken_ns);
+			begin_stay(thread);
+		}
+		thread->woken_ns = 0;
+	}
+}
+
+static size_t collect_woken(struct lm_monitor *monitor, struct lm_thread **woken)
+{
+	struct lm_process *process;
+	struct lm_thread *thread;
+	size_t len = 0;
+
+	for (process = monitor->processes; process; process = process->hh.next) {
+		DL_FOREACH(process->threads, thread)
+		{
+			if (!thread->woken_ns)
+				continue;
+			if (woken)
+				woken[len] = thread;
+			len++;
+		}
+	}
+	return len;
+}
+
+/* Without memory to sort them nobody has stayed: then they arrive anew. */
+static void settle_all_woken(struct lm_monitor *monitor)
+{
+	size_t len = collect_woken(monitor, NULL), end;
+	struct lm_thread **woken = calloc(len + 1, sizeof(struct lm_thread *)), *one;
+
+	if (woken) {
+		collect_woken(monitor, woken);
+		qsort(woken, len, sizeof(*woken), by_group_and_end);
+		for (size_t from = 0; from < len; from = end) {
+			end = from + 1;
+			while (end < len && woken[end]->resident.group == woken[from]->resident.group)
+				end++;
+			settle_woken(monitor, woken + from, end - from);
+		}
+		free(woken);
+		return;
+	}
+	for (struct lm_process *process = monitor->processes; process; process = process->hh.next) {
+		DL_FOREACH(process->threads, one)
+		{
+			if (one->woken_ns)
+				settle_woken(monitor, &one, 1);
+		}
+	}
+}
+
+static void remove_unseen(struct lm_monitor *monitor)
 {
 	struct lm_process *process, *next_process;
 	struct lm_thread *thread, *next;
 
-	if (!complete)
-		return;
 	HASH_ITER (hh, monitor->processes, process, next_process) {
 		DL_FOREACH_SAFE(process->threads, thread, next)
 		{
@@ -390,244 +565,14 @@ void lm_monitor_end_look(struct lm_monitor *monitor, bool complete)
 	}
 }
 
+void lm_monitor_end_look(struct lm_monitor *monitor, bool complete)
+{
+	settle_all_woken(monitor);
+	if (complete)
+		remove_unseen(monitor);
+}
+
 struct lm_process *lm_monitor_next_process(struct lm_monitor *monitor, struct lm_process *process)
 {
 	return process ? process->hh.next : monitor->processes;
-}
-
-static bool blocked_long_enough(const struct lm_monitor *monitor, const struct lm_thread *thread)
-{
-	return thread->wait_since_ns && monitor->now_ns >= thread->wait_since_ns &&
-	       monitor->now_ns - thread->wait_since_ns >= monitor->config.min_blocked_ns;
-}
-
-static bool can_unwind(const struct lm_thread *thread)
-{
-	return thread->flags & LM_THREAD_REGS && !(thread->flags & (LM_THREAD_KERNEL | LM_THREAD_COMPAT)) &&
-	       !thread->process->facts.unresolved;
-}
-
-size_t lm_monitor_wanted(struct lm_monitor *monitor, struct lm_process *process, struct lm_thread **wanted, size_t len)
-{
-	struct lm_thread *thread;
-	size_t found = 0;
-
-	DL_FOREACH(process->threads, thread)
-	{
-		if (found == len)
-			break;
-		if (thread->pending && !thread->unwound && can_unwind(thread) && blocked_long_enough(monitor, thread))
-			wanted[found++] = thread;
-	}
-	return found;
-}
-
-void lm_monitor_set_stack(struct lm_thread *thread, const struct lm_stack *stack, const char *why)
-{
-	thread->stack = stack;
-	thread->stack_why = why;
-	thread->unwound = true;
-	thread->confirmed = false;
-}
-
-static const char *why_no_stack(const struct lm_thread *thread)
-{
-	if (thread->flags & LM_THREAD_KERNEL)
-		return "a kernel thread";
-	if (thread->flags & LM_THREAD_COMPAT)
-		return "32-bit code is not unwound";
-	if (thread->process->facts.unresolved)
-		return thread->process->facts.unresolved;
-	return "no saved registers";
-}
-
-/* Is the word that the thread waits on in another thread's control block? Then it waits for that thread to end. */
-static bool waits_in_control_block(const struct lm_thread *thread)
-{
-	const uint64_t tcb_bytes = 4096; /* glibc's struct pthread is 2304 bytes, the TID at 720 */
-	const struct lm_regs *regs = &thread->pending->regs;
-	const long nr_futex = 202;
-	struct lm_thread *other;
-
-	/* FUTEX_WAIT on a TID: nothing else is as cheap to rule out */
-	if (regs->nr != nr_futex || regs->dx == 0 || regs->dx > UINT32_MAX)
-		return false;
-	DL_FOREACH(thread->process->threads, other)
-	{
-		/* TIDs are compared as the process counts them, which may be another PID namespace: by address only */
-		if (other != thread && other->fs_base && regs->di >= other->fs_base &&
-			regs->di < other->fs_base + tcb_bytes)
-			return true;
-	}
-	return false;
-}
-
-#define NAMES_MAX 64
-
-static size_t kernel_names(const struct lm_monitor *monitor, const struct lm_pending *pending, const char **names)
-{
-	size_t len = pending->kernel_stack_len < NAMES_MAX ? pending->kernel_stack_len : NAMES_MAX;
-	uint64_t offset;
-
-	for (size_t i = 0; i < len; i++)
-		names[i] = monitor->config.kernel_symbol
-				   ? monitor->config.kernel_symbol(
-					     monitor->config.kernel_symbol_context, pending->kernel_stack[i], &offset)
-				   : NULL;
-	return len;
-}
-
-static size_t user_names(const struct lm_stack *stack, const char **names)
-{
-	size_t len = 0;
-
-	for (size_t i = 0; stack && i < stack->frames_len; i++) {
-		for (size_t f = 0; f < stack->frames[i]->functions_len && len < NAMES_MAX; f++)
-			names[len++] = stack->frames[i]->functions[f].name;
-		if (!stack->frames[i]->functions_len && len < NAMES_MAX)
-			names[len++] = NULL;
-	}
-	return len;
-}
-
-/* Do its innermost frames lie in libc, and has none of them a name? */
-static bool begins_in_nameless_libc(const struct lm_stack *stack)
-{
-	size_t len = 0;
-
-	while (stack && len < stack->frames_len && lm_wait_is_libc(stack->frames[len]->module->name)) {
-		if (stack->frames[len]->functions_len)
-			return false;
-		len++;
-	}
-	return len > 0;
-}
-
-static void classify(const struct lm_monitor *monitor, const struct lm_thread *thread, struct lm_wait *wait)
-{
-	const char *kernel[NAMES_MAX], *user[NAMES_MAX];
-	struct lm_wait_evidence evidence = {
-		.state = thread->state,
-		.have_regs = thread->flags & LM_THREAD_REGS && !(thread->flags & LM_THREAD_COMPAT),
-		.regs = thread->pending->regs,
-		.kernel = kernel,
-		.kernel_len = kernel_names(monitor, thread->pending, kernel),
-		.user = user,
-		.user_len = user_names(thread->stack, user),
-	};
-
-	evidence.nameless_libc = begins_in_nameless_libc(thread->stack);
-	evidence.in_join_target = evidence.have_regs && waits_in_control_block(thread);
-	lm_wait_classify(&evidence, wait);
-}
-
-static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
-{
-	struct lm_place place = {
-		.process = thread->process->number,
-		.stack = thread->stack,
-		.stack_why = thread->stack_why,
-		.kernel_stack = thread->pending->kernel_stack,
-		.kernel_stack_len = thread->pending->kernel_stack_len,
-		.kernel_thread = thread->flags & LM_THREAD_KERNEL,
-	};
-	struct lm_group *group;
-
-	if (!place.stack && !place.stack_why)
-		place.stack_why = why_no_stack(thread);
-	classify(monitor, thread, &place.wait);
-	if (lm_groups_find(&monitor->groups, &place, &group))
-		return -ENOMEM;
-	lm_groups_join(&monitor->groups, group, &thread->resident, thread->wait_since_ns, place.wait.has_object,
-		place.wait.object);
-	forget_stack(monitor, thread);
-	return 0;
-}
-
-int lm_monitor_settle(struct lm_monitor *monitor)
-{
-	struct lm_process *process;
-	struct lm_thread *thread;
-
-	for (process = monitor->processes; process; process = process->hh.next) {
-		DL_FOREACH(process->threads, thread)
-		{
-			if (!thread->pending || !blocked_long_enough(monitor, thread))
-				continue;
-			if (can_unwind(thread) && !thread->confirmed)
-				continue;
-			if (group_thread(monitor, thread))
-				return -ENOMEM;
-		}
-	}
-	lm_groups_tick(&monitor->groups, monitor->now_ns);
-	return 0;
-}
-
-/* Every member waits for one lock: a pile-up behind its owner, whatever the owner does, is no leak of threads. */
-static bool behind_one_lock(const struct lm_group *group)
-{
-	enum lm_wait_class wait_class = group->wait.wait_class;
-
-	return group->objects == 1 && (wait_class == LM_WAIT_FUTEX_MUTEX || wait_class == LM_WAIT_FUTEX_PI ||
-					      wait_class == LM_WAIT_FUTEX_RWLOCK);
-}
-
-static int judge_group(struct lm_monitor *monitor, struct lm_group *group)
-{
-	struct lm_verdict_input input = {
-		.now_ns = monitor->now_ns,
-		.watch_start_ns = monitor->watch_start_ns,
-		.horizon_ns = monitor->config.horizon_ns,
-		.members_len = group->count,
-		.departures = group->departures,
-		.completed_p99_ns =
-			lm_verdict_completed_p99(group->completed, group->completed_len, group->longest_completed_ns),
-		.longest_completed_ns = group->longest_completed_ns,
-	};
-	struct lm_verdict_member *members = calloc(group->count, sizeof(*members));
-	struct lm_resident *resident;
-	size_t len = 0;
-	int error;
-
-	if (!members)
-		return -ENOMEM;
-	DL_FOREACH(group->residents, resident)
-	{
-		const struct lm_thread *thread =
-			(const struct lm_thread *)((char *)resident - offsetof(struct lm_thread, resident));
-
-		members[len++] = (struct lm_verdict_member){
-			.since_ns = resident->since_ns,
-			.born_ns = thread->start_ns,
-			.cpu_ns = thread->cpu_ns,
-			.switches = thread->switches,
-		};
-		input.process_start_ns = thread->process->key.start_ns;
-	}
-	input.members = members;
-	error = lm_verdict_leak(&input, &group->verdict);
-	free(members);
-	return error;
-}
-
-int lm_monitor_judge(struct lm_monitor *monitor, bool final)
-{
-	uint64_t every_ns = monitor->config.horizon_ns / JUDGE_EVERY_PER_HORIZON;
-	struct lm_group *group, *next;
-	int error = 0;
-
-	HASH_ITER (hh, monitor->groups.table, group, next) {
-		if (!final && group->judged_ns && monitor->now_ns - group->judged_ns < every_ns)
-			continue;
-		group->judged_ns = monitor->now_ns;
-		error = lm_group_refresh(group);
-		if (!error && group->count && !group->kernel_thread && !behind_one_lock(group))
-			error = judge_group(monitor, group);
-		else
-			group->verdict.level = LM_LEVEL_NONE;
-		if (error)
-			break;
-	}
-	return error;
 }

@@ -20,8 +20,10 @@
 
 #include "leakmon_abi.h"
 #include "user/groups.h"
+#include "user/load.h"
 #include "user/snapshot.h"
 #include "user/stacks.h"
+#include "user/stays.h"
 
 struct lm_monitor_config {
 	uint64_t min_blocked_ns, horizon_ns;
@@ -62,6 +64,12 @@ struct lm_thread {
 	uint64_t blocked_ns, preempted_ns, waits, last_wait_end_ns, longest_wait_ns;
 	uint32_t own_tid, pid_ns; /* as locks of its process name it, and where; 0 = not known */
 	struct lm_futex_last futex;
+	struct lm_stay_point stay; /* at the last look that saw it blocked; at_ns 0: it is not staying anywhere */
+	uint64_t stay_since_ns;
+	uint64_t placed_ns;           /* when its group was last found out from its stack */
+	uint64_t woken_ns;            /* at this look it waits again where another thread has woken it then; 0 = no */
+	bool ticks;                   /* its stay is a row of waits that timers end */
+	bool away;                    /* it ran at the last look, and is expected back */
 	struct lm_pending *pending;   /* what is needed for its stack; NULL once it is grouped, or not blocked */
 	const struct lm_stack *stack; /* unwound but not yet confirmed; with a reference */
 	const char *stack_why;
@@ -80,6 +88,8 @@ struct lm_process {
 	char comm[LM_COMM_LEN + 1];
 	struct lm_thread *threads;
 	int64_t threads_len;
+	uint64_t cpu_ns; /* used by the threads that were seen, by those that have ended too */
+	struct lm_load load;
 	bool kernel_thread, compat;
 	bool facts_known; /* false again after an exec */
 	struct lm_process_facts facts;
@@ -99,6 +109,20 @@ struct lm_monitor_counters {
 	uint64_t threads_started, threads_ended; /* since the last report */
 };
 
+/* A finding that did not hold: threads that it rested on have left. */
+struct lm_withdrawn {
+	enum lm_level level;
+	enum lm_finding_type type;
+	uint32_t tgid;
+	uint64_t process_start_ns, site;
+	uint64_t since_ns, withdrawn_ns;
+	uint64_t left, longest_ns; /* how many left, and the longest stay completed there */
+	char place[128];
+	char comm[LM_COMM_LEN + 1];
+};
+
+#define LM_MONITOR_WITHDRAWN 64 /* the last ones, each kept for a third of a horizon */
+
 struct lm_monitor {
 	struct lm_monitor_config config;
 	struct lm_groups groups;
@@ -109,6 +133,8 @@ struct lm_monitor {
 	uint64_t look, now_ns, watch_start_ns;
 	uint64_t last_process_number;
 	struct lm_monitor_counters counters;
+	struct lm_withdrawn withdrawn[LM_MONITOR_WITHDRAWN]; /* oldest first */
+	size_t withdrawn_len;
 	char *notes[LM_MONITOR_NOTES];
 	size_t notes_len; /* may be larger than LM_MONITOR_NOTES: the rest is only counted */
 	void (*gone)(struct lm_process *process, void *context);
@@ -135,6 +161,11 @@ size_t lm_monitor_wanted(struct lm_monitor *monitor, struct lm_process *process,
 /* The stack of such a thread, taking over the reference; NULL with the reason if it could not be had. */
 void lm_monitor_set_stack(struct lm_thread *thread, const struct lm_stack *stack, const char *why);
 
+/* Drops what was kept to find out where the thread waits. */
+void lm_monitor_forget_stack(struct lm_monitor *monitor, struct lm_thread *thread);
+/* How its group is to see the thread: since when it stays, when it was born, how much it ran. */
+void lm_thread_fill_member(const struct lm_thread *thread, struct lm_verdict_member *member);
+
 /* Groups the threads whose stacks are confirmed. Once after the looks of a round. 0 or -ENOMEM. */
 int lm_monitor_settle(struct lm_monitor *monitor);
 
@@ -145,5 +176,8 @@ void lm_monitor_on_gone(
 
 /* Evaluates the verdicts of groups that are due for it; all of them if final. 0 or -ENOMEM. */
 int lm_monitor_judge(struct lm_monitor *monitor, bool final);
+
+/* The thread of a resident of a group. */
+struct lm_thread *lm_thread_of(const struct lm_resident *resident);
 
 #endif

@@ -104,20 +104,16 @@ static int fill_kernel_stack(const struct report *report, const struct lm_group 
 	return 0;
 }
 
-static const struct lm_thread *thread_of(const struct lm_resident *resident)
-{
-	return (const struct lm_thread *)((const char *)resident - offsetof(struct lm_thread, resident));
-}
-
 static void fill_member(
 	const struct report *report, const struct lm_resident *resident, struct lm_snapshot_member *member)
 {
-	const struct lm_thread *thread = thread_of(resident);
+	const struct lm_thread *thread = lm_thread_of(resident);
 
 	member->id = thread->tid;
 	member->comm = lm_arena_text(report->arena, thread->comm);
 	member->started_ns = wall_time(report, thread->start_ns);
-	member->blocked_since_ns = wall_time(report, thread->wait_since_ns);
+	member->blocked_since_ns = wall_time(report, resident->wait_since_ns);
+	member->resident_since_ns = wall_time(report, lm_resident_member(resident)->since_ns);
 	member->exact = thread->flags & LM_THREAD_EXACT;
 	member->blocked_total_s = thread->blocked_ns / NS_PER_S + age_s(report, thread->wait_since_ns);
 	member->preempted_total_s = thread->preempted_ns / NS_PER_S;
@@ -140,7 +136,7 @@ static void fill_member(
 static int fill_members(const struct report *report, const struct lm_group *group, struct lm_snapshot_site *site)
 {
 	size_t wanted = report->monitor->config.members, len = 0;
-	const struct lm_resident **oldest, *resident;
+	const struct lm_resident **oldest;
 	struct lm_snapshot_member *members;
 
 	if (!wanted)
@@ -149,17 +145,17 @@ static int fill_members(const struct report *report, const struct lm_group *grou
 	members = lm_arena_alloc(report->arena, wanted * sizeof(*members));
 	if (!oldest || !members)
 		return -ENOMEM;
-	DL_FOREACH(group->residents, resident)
-	{
+	for (int64_t i = 0; i < group->count; i++) {
+		const struct lm_resident *resident = group->residents[i];
 		size_t at = len;
 
-		if (len == wanted && oldest[len - 1]->since_ns <= resident->since_ns)
+		if (len == wanted && oldest[len - 1]->wait_since_ns <= resident->wait_since_ns)
 			continue;
 		if (len < wanted)
 			len++;
 		else
 			at = len - 1;
-		while (at && oldest[at - 1]->since_ns > resident->since_ns) {
+		while (at && oldest[at - 1]->wait_since_ns > resident->wait_since_ns) {
 			oldest[at] = oldest[at - 1];
 			at--;
 		}
@@ -180,8 +176,8 @@ static bool is_idle_pool(const struct lm_group *group)
 
 	if (group->verdict.level != LM_LEVEL_NONE)
 		return false;
-	return group->idle_pool || (waits_for_work && group->count >= 2 && group->objects > 0 &&
-					   group->objects < SHARED_OBJECT_SHARE * group->count);
+	return group->idle_worker || (waits_for_work && group->count >= 2 && group->objects > 0 &&
+					     group->objects < SHARED_OBJECT_SHARE * group->count);
 }
 
 static int fill_site(const struct report *report, struct lm_group *group, struct lm_snapshot_site *site)
@@ -191,14 +187,14 @@ static int fill_site(const struct report *report, struct lm_group *group, struct
 
 	if (error)
 		return error;
-	process = thread_of(group->residents)->process;
+	process = lm_thread_of(group->residents[0])->process;
 	site->site = group->key.site;
 	site->pid = process->key.tgid;
 	site->comm = lm_arena_text(report->arena, process->comm);
 	site->kind = LM_SITE_THREAD;
 	site->wait.wait_class = group->wait.wait_class;
-	site->wait.has_object = group->residents->has_object;
-	site->wait.object = group->residents->object;
+	site->wait.has_object = group->residents[0]->has_object;
+	site->wait.object = group->residents[0]->object;
 	site->wait.object_is_fd = group->wait.object_is_fd;
 	site->wait.objects = group->objects;
 	site->wait.detail = group->wait.detail;
@@ -207,6 +203,7 @@ static int fill_site(const struct report *report, struct lm_group *group, struct
 	site->departed = group->departed;
 	site->oldest_blocked_since_ns = wall_time(report, group->oldest_ns);
 	site->newest_blocked_since_ns = wall_time(report, group->newest_ns);
+	site->oldest_resident_since_ns = wall_time(report, group->first_ns);
 	site->median_blocked_s = age_s(report, group->median_ns);
 	site->rate_per_h = lm_group_rate_per_h(&report->monitor->groups, group, report->now_ns, process->key.start_ns);
 	site->idle_pool = is_idle_pool(group);
@@ -278,7 +275,7 @@ static const char *place_name(const struct report *report, const struct lm_group
 
 static void fill_finding(const struct report *report, const struct lm_group *group, struct lm_snapshot_finding *finding)
 {
-	const struct lm_process *process = thread_of(group->residents)->process;
+	const struct lm_process *process = lm_thread_of(group->residents[0])->process;
 	const struct lm_snapshot_evidence *evidence = &group->verdict.evidence;
 	const char *window = text_duration(report, evidence->window_s);
 	const char *left = evidence->departures == 0

@@ -74,8 +74,9 @@ struct lm_snapshot_member {
 	const char *comm;
 	int64_t started_ns;
 	int64_t blocked_since_ns;
-	bool exact;             /* blocked_since was seen happening; else derived from when the thread last ran */
-	double blocked_total_s; /* in all waits seen, the present one included */
+	int64_t resident_since_ns; /* in this place: wake-ups by timers do not end a stay */
+	bool exact;                /* blocked_since was seen happening; else derived from when the thread last ran */
+	double blocked_total_s;    /* in all waits seen, the present one included */
 	double preempted_total_s;
 	double longest_wait_s; /* completed waits seen */
 	int64_t waits;
@@ -101,6 +102,7 @@ struct lm_snapshot_site {
 	} wait;
 	int64_t count, arrived, departed;
 	int64_t oldest_blocked_since_ns, newest_blocked_since_ns;
+	int64_t oldest_resident_since_ns;
 	double median_blocked_s, rate_per_h;
 	bool idle_pool; /* known for idle workers: shown as such, below the rest */
 	const struct lm_snapshot_frame *stack;

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The survivor-cohort test, observed and retrospective, at the suspect level. The
- * method and its constants are those of VERDICTS.md: if load peaks are
- * exchangeable, the m-th of equal time slices holds a new record of survivors with
- * chance 1/m, so arrivals that fill every slice are no pool that follows its load.
+ * The survivor-cohort test, observed and retrospective. The method and its constants
+ * are those of VERDICTS.md: if load peaks are exchangeable, the m-th of equal time
+ * slices holds a new record of survivors with chance 1/m, so arrivals that fill 7 of
+ * 8 slices have chance 29/40320, and 11 of 12 67/12!. One pass over the members for
+ * their ages, two for each rule that enough of them are old enough for; no sorting.
  */
 #include "user/verdicts.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define NS_PER_S 1e9
 #define LONGEST_WINDOW_S 21600.0 /* cohorts look back over at most this */
 #define FEW_COMPLETED 20         /* below it a percentile says nothing: the longest is used */
+#define YOUNG_PROCESS_S 600.0
+#define MANY_IDLE_WORKERS 256 /* more are no pool that somebody meant */
 
 const double lm_verdict_ages_s[LM_VERDICT_AGES] = {60, 120, 300, 600, 1200, 2400, 4800, 9600, 19200};
 
-struct level_rule {
+struct rule {
 	enum lm_level level;
 	double age_floor_s;  /* A0 */
 	size_t survivors;    /* K */
@@ -26,28 +27,51 @@ struct level_rule {
 	double window_s;     /* W */
 	double warm_up_s;
 	double departed_share; /* φ */
+	bool needs_trough;     /* of the load, in which nobody left */
 };
 
-static const struct level_rule suspect = {
-	.level = LM_LEVEL_SUSPECT,
-	.age_floor_s = 60,
-	.survivors = 8,
-	.filled = 5,
-	.cohorts = 5,
-	.window_s = 180,
-	.warm_up_s = 60,
-	.departed_share = 0.05,
+/* The highest first. */
+static const struct rule observed_rules[] = {
+	{LM_LEVEL_CONFIRMED, 1200, 60, 11, 12, 10800, 600, 0.02, true},
+	{LM_LEVEL_LIKELY, 600, 20, 7, 8, 1800, 300, 0.05, false},
+	{LM_LEVEL_LIKELY, 120, 100, 8, 8, 600, 120, 0.02, false}, /* a fast leak */
+	{LM_LEVEL_SUSPECT, 60, 8, 5, 5, 180, 60, 0.05, false},
+};
+
+/* Births are all known at once, so that the window need not be as long as one that was watched. */
+static const struct rule retrospective_rules[] = {
+	{LM_LEVEL_LIKELY, 600, 20, 7, 8, 300, 300, 0.05, false},
+	{LM_LEVEL_SUSPECT, 60, 8, 5, 5, 180, 60, 0.05, false},
 };
 
 /* What "blocked here soon after birth and hardly ran" means in the retrospective test. */
 #define RESIDENT_SHARE 0.9 /* of the thread's life */
 #define IDLE_SHARE 0.8     /* of the members must be so */
-#define CPU_MAX_NS 100e6
+#define CPU_MAX_MS 100
 #define SWITCHES_MAX 100
 
-static double time_scale(const struct lm_verdict_input *input)
+/* A verdict in the making. */
+struct trial {
+	const struct lm_verdict_input *input;
+	size_t older[LM_VERDICT_AGES]; /* members of at least each age */
+	enum lm_level ceiling;         /* by the guards */
+	const char *held_back;
+};
+
+/* The members that a rule is put to: when each came, by one of two clocks. */
+struct cohort_window {
+	bool births;              /* by birth, else by arrival here */
+	uint64_t from_ns, end_ns; /* those that came in between count */
+};
+
+uint64_t lm_verdict_scaled_ns(uint64_t horizon_ns, double seconds)
 {
-	return input->horizon_ns / (LM_VERDICT_HORIZON_S * NS_PER_S);
+	return seconds / LM_VERDICT_HORIZON_S * horizon_ns;
+}
+
+static uint64_t scaled(const struct trial *trial, double seconds)
+{
+	return lm_verdict_scaled_ns(trial->input->horizon_ns, seconds);
 }
 
 static uint64_t age_of(uint64_t since_ns, uint64_t now_ns)
@@ -55,190 +79,254 @@ static uint64_t age_of(uint64_t since_ns, uint64_t now_ns)
 	return now_ns > since_ns ? now_ns - since_ns : 0;
 }
 
-static size_t count_older(const struct lm_verdict_input *input, uint64_t age_ns)
+static void count_ages(struct trial *trial)
 {
-	size_t older = 0;
+	const struct lm_verdict_input *input = trial->input;
+	uint64_t floors_ns[LM_VERDICT_AGES];
 
-	for (size_t i = 0; i < input->members_len; i++)
-		older += age_of(input->members[i].since_ns, input->now_ns) >= age_ns;
-	return older;
+	for (int i = 0; i < LM_VERDICT_AGES; i++)
+		floors_ns[i] = scaled(trial, lm_verdict_ages_s[i]);
+	for (size_t m = 0; m < input->members_len; m++) {
+		uint64_t age_ns = age_of(input->members[m].since_ns, input->now_ns);
+
+		for (int i = 0; i < LM_VERDICT_AGES && age_ns >= floors_ns[i]; i++)
+			trial->older[i]++;
+	}
 }
 
-/* A, the age from which a member counts as a survivor: the index of its floor in lm_verdict_ages_s, -1 if none will do.
- */
-static int age_floor(const struct lm_verdict_input *input, const struct level_rule *rule)
+/* A, the age from which a member counts as a survivor: the index of its floor in lm_verdict_ages_s, -1 if none will
+ * do. */
+static int age_floor(const struct trial *trial, const struct rule *rule)
 {
-	double scale = time_scale(input) * NS_PER_S;
+	const struct lm_verdict_input *input = trial->input;
 
-	for (int i = 0; i < LM_VERDICT_AGES; i++) {
-		uint64_t floor_ns = lm_verdict_ages_s[i] * scale;
+	for (int i = 0; i < LM_VERDICT_AGES && trial->older[i] >= rule->survivors; i++) {
+		uint64_t floor_ns = scaled(trial, lm_verdict_ages_s[i]);
 		uint64_t departed = input->departures[i];
-		size_t stayed;
 
-		if (lm_verdict_ages_s[i] < rule->age_floor_s || floor_ns < 4 * input->completed_p99_ns)
+		if (lm_verdict_ages_s[i] < rule->age_floor_s || floor_ns < input->demanded_age_ns ||
+			floor_ns / 4 < input->completed_p99_ns)
 			continue;
-		stayed = count_older(input, floor_ns);
-		if (stayed && departed <= rule->departed_share * (departed + stayed))
+		if (departed <= rule->departed_share * (departed + trial->older[i]))
 			return i;
 	}
 	return -1;
 }
 
-static int compare_times(const void *a, const void *b)
+static uint64_t arrival_of(const struct cohort_window *window, const struct lm_verdict_member *member)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
+	return window->births ? member->born_ns : member->since_ns;
 }
 
-/* How many of the cohorts between first and end hold one of the (ascending) times; one of the last two must. */
-static int filled_cohorts(const uint64_t *times, size_t len, uint64_t first_ns, uint64_t end_ns, int cohorts)
+static bool in_window(const struct cohort_window *window, uint64_t arrival_ns)
 {
-	int filled = 0, last = -1;
+	return arrival_ns >= window->from_ns && arrival_ns <= window->end_ns;
+}
 
-	for (size_t i = 0; i < len; i++) {
-		double part = (double)(times[i] - first_ns) / (end_ns - first_ns);
-		int cohort = part >= 1 ? cohorts - 1 : (int)(part * cohorts);
+/* How many cohorts of [first, end] hold an arrival; one of the last two must. */
+static int filled_cohorts(
+	const struct trial *trial, const struct cohort_window *window, uint64_t first_ns, const struct rule *rule)
+{
+	uint64_t length_ns = window->end_ns - first_ns;
+	uint32_t filled = 0;
 
-		filled += cohort != last;
-		last = cohort;
+	for (size_t i = 0; i < trial->input->members_len; i++) {
+		uint64_t arrival_ns = arrival_of(window, &trial->input->members[i]);
+		uint64_t cohort;
+
+		if (arrival_ns < first_ns || arrival_ns > window->end_ns)
+			continue;
+		cohort = (double)(arrival_ns - first_ns) / length_ns * rule->cohorts;
+		filled |= 1u << (cohort < (uint64_t)rule->cohorts ? cohort : (uint64_t)rule->cohorts - 1);
 	}
-	return last >= cohorts - 2 ? filled : 0;
+	return filled >> (rule->cohorts - 2) ? __builtin_popcount(filled) : 0;
 }
 
-/* Puts the ascending arrival times to the test, in cohorts from first_ns to the age floor. */
-static void judge(const struct lm_verdict_input *input, const struct level_rule *rule, uint64_t floor_ns,
-	uint64_t first_ns, const uint64_t *times, size_t len, bool retrospective, struct lm_verdict *verdict)
+/* Puts those who came in the window to the test, in cohorts from first_ns (0: from the first of them). */
+static bool passes(const struct trial *trial, const struct rule *rule, const struct cohort_window *window,
+	uint64_t first_ns, struct lm_verdict *verdict)
 {
-	double scale = time_scale(input) * NS_PER_S;
-	uint64_t end_ns = input->now_ns - floor_ns;
-	uint64_t longest_ns = LONGEST_WINDOW_S * scale;
+	const struct lm_verdict_input *input = trial->input;
+	uint64_t earliest_ns = UINT64_MAX, longest_ns = scaled(trial, LONGEST_WINDOW_S);
+	size_t survivors = 0;
 	int filled;
 
-	if (end_ns - first_ns > longest_ns)
-		first_ns = end_ns - longest_ns;
-	while (len && times[0] < first_ns) {
-		times++;
-		len--;
+	for (size_t i = 0; i < input->members_len; i++) {
+		uint64_t arrival_ns = arrival_of(window, &input->members[i]);
+
+		if (!in_window(window, arrival_ns))
+			continue;
+		survivors++;
+		if (arrival_ns < earliest_ns)
+			earliest_ns = arrival_ns;
 	}
-	if (len < rule->survivors || end_ns - first_ns < rule->window_s * scale)
-		return;
-	filled = filled_cohorts(times, len, first_ns, end_ns, rule->cohorts);
+	if (survivors < rule->survivors)
+		return false;
+	if (!first_ns)
+		first_ns = earliest_ns;
+	if (window->end_ns - first_ns > longest_ns)
+		first_ns = window->end_ns - longest_ns;
+	if (window->end_ns - first_ns < scaled(trial, rule->window_s))
+		return false;
+	filled = filled_cohorts(trial, window, first_ns, rule);
 	if (filled < rule->filled)
-		return;
-	verdict->level = rule->level;
-	verdict->since_ns = times[0];
-	verdict->evidence = (struct lm_snapshot_evidence){
-		.survivors = len,
-		.cohorts_filled = filled,
-		.cohorts = rule->cohorts,
-		.window_s = (input->now_ns - times[0]) / NS_PER_S,
-		.age_floor_s = floor_ns / NS_PER_S,
-		.longest_completed_s = input->longest_completed_ns ? input->longest_completed_ns / NS_PER_S : NAN,
-		.retrospective = retrospective,
+		return false;
+	*verdict = (struct lm_verdict){
+		.level = rule->level,
+		.since_ns = earliest_ns,
+		.evidence =
+			{
+				.survivors = survivors,
+				.cohorts_filled = filled,
+				.cohorts = rule->cohorts,
+				.window_s = (input->now_ns - earliest_ns) / NS_PER_S,
+				.retrospective = window->births,
+			},
 	};
+	return true;
+}
+
+static void complete(const struct trial *trial, int age, struct lm_verdict *verdict)
+{
+	const struct lm_verdict_input *input = trial->input;
+
+	verdict->age = age;
+	verdict->type = input->guards & LM_GUARD_CONNECTIONS ? LM_FINDING_CONNECTIONS : LM_FINDING_LEAK;
+	verdict->held_back = verdict->level == trial->ceiling ? trial->held_back : NULL;
+	verdict->evidence.departures = input->departures[age];
+	verdict->evidence.age_floor_s = scaled(trial, lm_verdict_ages_s[age]) / NS_PER_S;
+	verdict->evidence.longest_completed_s =
+		input->longest_completed_ns ? input->longest_completed_ns / NS_PER_S : NAN;
+}
+
+/* Has the load been low for as long as a survivor must be old, and nobody of that age left meanwhile? */
+static bool stayed_through_a_trough(const struct trial *trial, int age)
+{
+	const struct lm_verdict_input *input = trial->input;
+	uint64_t step_ns = input->horizon_ns / LM_VERDICT_STEPS_PER_HORIZON;
+
+	return input->load && lm_load_had_trough(input->load, step_ns, input->last_departures_ns[age],
+				      scaled(trial, lm_verdict_ages_s[age]));
 }
 
 /* Arrivals that we have seen: after we came and after the process had warmed up. */
-static void judge_observed(const struct lm_verdict_input *input, const struct level_rule *rule, uint64_t *times,
-	struct lm_verdict *verdict)
+static bool judge_observed(const struct trial *trial, const struct rule *rule, struct lm_verdict *verdict)
 {
-	double scale = time_scale(input) * NS_PER_S;
-	uint64_t from_ns = input->process_start_ns + (uint64_t)(rule->warm_up_s * scale);
-	int floor = age_floor(input, rule);
-	uint64_t floor_ns;
-	size_t len = 0;
+	const struct lm_verdict_input *input = trial->input;
+	struct cohort_window window = {.from_ns = input->process_start_ns + scaled(trial, rule->warm_up_s)};
+	int age = age_floor(trial, rule);
 
-	if (floor < 0)
-		return;
-	floor_ns = lm_verdict_ages_s[floor] * scale;
-	if (from_ns < input->watch_start_ns)
-		from_ns = input->watch_start_ns;
-	for (size_t i = 0; i < input->members_len; i++) {
-		uint64_t since_ns = input->members[i].since_ns;
-
-		if (since_ns >= from_ns && age_of(since_ns, input->now_ns) >= floor_ns)
-			times[len++] = since_ns;
-	}
-	if (!len)
-		return;
-	qsort(times, len, sizeof(*times), compare_times);
-	judge(input, rule, floor_ns, times[0], times, len, false, verdict);
-	if (verdict->level != LM_LEVEL_NONE)
-		verdict->evidence.departures = input->departures[floor];
+	if (age < 0)
+		return false;
+	if (window.from_ns < input->watch_start_ns)
+		window.from_ns = input->watch_start_ns;
+	window.end_ns = input->now_ns - scaled(trial, lm_verdict_ages_s[age]);
+	if (window.end_ns <= window.from_ns || !passes(trial, rule, &window, 0, verdict))
+		return false;
+	if (rule->needs_trough && !stayed_through_a_trough(trial, age))
+		return false;
+	complete(trial, age, verdict);
+	return true;
 }
 
 static bool blocked_since_birth(const struct lm_verdict_input *input, const struct lm_verdict_member *member)
 {
 	uint64_t life_ns = age_of(member->born_ns, input->now_ns);
 
-	return age_of(member->since_ns, input->now_ns) >= RESIDENT_SHARE * life_ns && member->cpu_ns <= CPU_MAX_NS &&
+	return age_of(member->since_ns, input->now_ns) >= RESIDENT_SHARE * life_ns && member->cpu_ms <= CPU_MAX_MS &&
 	       member->switches <= SWITCHES_MAX;
 }
 
-/* The older half of the window must hold at least a quarter of the births. */
-static bool began_early(const uint64_t *times, size_t len, uint64_t first_ns, uint64_t end_ns)
+/* Most must have blocked here soon after birth, and the older half of the window must hold a quarter of them. */
+static bool lived_here_from_early_on(const struct trial *trial, const struct cohort_window *window)
 {
-	size_t early = 0;
+	uint64_t middle_ns = window->from_ns + (window->end_ns - window->from_ns) / 2;
+	size_t all = 0, idle = 0, early = 0;
 
-	for (size_t i = 0; i < len; i++)
-		early += times[i] - first_ns <= (end_ns - first_ns) / 2;
-	return 4 * early >= len;
+	for (size_t i = 0; i < trial->input->members_len; i++) {
+		const struct lm_verdict_member *member = &trial->input->members[i];
+
+		if (!in_window(window, member->born_ns))
+			continue;
+		all++;
+		idle += blocked_since_birth(trial->input, member);
+		early += member->born_ns <= middle_ns;
+	}
+	return all && idle >= IDLE_SHARE * all && 4 * early >= all;
 }
 
 /* What the kernel knew before we came: the births of the present members. */
-static void judge_retrospective(const struct lm_verdict_input *input, const struct level_rule *rule, uint64_t *times,
-	struct lm_verdict *verdict)
+static bool judge_retrospective(const struct trial *trial, const struct rule *rule, struct lm_verdict *verdict)
 {
-	double scale = time_scale(input) * NS_PER_S;
-	uint64_t from_ns = input->process_start_ns + (uint64_t)(rule->warm_up_s * scale);
-	int floor = age_floor(input, rule);
-	uint64_t floor_ns, end_ns;
-	size_t len = 0, idle = 0;
+	const struct lm_verdict_input *input = trial->input;
+	struct cohort_window window = {
+		.births = true,
+		.from_ns = input->process_start_ns + scaled(trial, rule->warm_up_s),
+	};
+	int age = age_floor(trial, rule);
 
-	if (floor < 0)
-		return;
-	floor_ns = lm_verdict_ages_s[floor] * scale;
-	end_ns = input->now_ns - floor_ns;
-	if (end_ns <= from_ns)
-		return;
-	for (size_t i = 0; i < input->members_len; i++) {
-		const struct lm_verdict_member *member = &input->members[i];
-
-		if (member->born_ns < from_ns || member->born_ns > end_ns)
-			continue;
-		times[len++] = member->born_ns;
-		idle += blocked_since_birth(input, member);
-	}
-	if (!len || idle < IDLE_SHARE * len || !began_early(times, len, from_ns, end_ns))
-		return;
-	qsort(times, len, sizeof(*times), compare_times);
-	judge(input, rule, floor_ns, from_ns, times, len, true, verdict);
-	if (verdict->level != LM_LEVEL_NONE)
-		verdict->evidence.departures = input->departures[floor];
+	if (age < 0)
+		return false;
+	window.end_ns = input->now_ns - scaled(trial, lm_verdict_ages_s[age]);
+	if (window.end_ns <= window.from_ns || !lived_here_from_early_on(trial, &window) ||
+		!passes(trial, rule, &window, window.from_ns, verdict))
+		return false;
+	complete(trial, age, verdict);
+	return true;
 }
 
-int lm_verdict_leak(const struct lm_verdict_input *input, struct lm_verdict *verdict)
+/* How far the guards let a verdict go. */
+static void apply_guards(struct trial *trial)
 {
-	struct lm_verdict result = {.level = LM_LEVEL_NONE};
-	uint64_t *times;
+	const struct lm_verdict_input *input = trial->input;
 
-	if (input->members_len < suspect.survivors) {
-		*verdict = result;
-		return 0;
+	trial->ceiling = LM_LEVEL_SUSPECT;
+	if (age_of(input->process_start_ns, input->now_ns) < scaled(trial, YOUNG_PROCESS_S))
+		trial->held_back = "the process is young";
+	else if (input->guards & LM_GUARD_CONNECTIONS && !(input->guards & LM_GUARD_DEAD_PEERS))
+		trial->held_back = "each has a connection of its own, and most of those are alive";
+	else if (input->guards & LM_GUARD_IDLE_WORKERS && input->members_len < MANY_IDLE_WORKERS)
+		trial->held_back = "they wait for work from one place, as idle workers do";
+	else
+		trial->ceiling = LM_LEVEL_CONFIRMED;
+}
+
+#define RULES(table) (sizeof(table) / sizeof((table)[0]))
+
+void lm_verdict_leak(const struct lm_verdict_input *input, struct lm_verdict *verdict)
+{
+	struct trial trial = {.input = input};
+	struct lm_verdict retrospective = {.level = LM_LEVEL_NONE};
+	bool found = false;
+
+	*verdict = (struct lm_verdict){.level = LM_LEVEL_NONE};
+	if (input->members_len < observed_rules[RULES(observed_rules) - 1].survivors)
+		return;
+	apply_guards(&trial);
+	count_ages(&trial);
+	for (size_t i = 0; i < RULES(observed_rules) && !found; i++)
+		found = observed_rules[i].level <= trial.ceiling && judge_observed(&trial, &observed_rules[i], verdict);
+	found = false;
+	for (size_t i = 0; i < RULES(retrospective_rules) && !found; i++) {
+		const struct rule *rule = &retrospective_rules[i];
+
+		found = rule->level <= trial.ceiling && rule->level > verdict->level &&
+			judge_retrospective(&trial, rule, &retrospective);
 	}
-	times = calloc(input->members_len, sizeof(*times));
-	if (!times)
-		return -ENOMEM;
-	judge_observed(input, &suspect, times, &result);
-	if (result.level == LM_LEVEL_NONE)
-		judge_retrospective(input, &suspect, times, &result);
-	free(times);
-	*verdict = result;
+	if (retrospective.level > verdict->level)
+		*verdict = retrospective;
+}
+
+double lm_verdict_departed_share(enum lm_level level)
+{
+	for (size_t i = 0; i < RULES(observed_rules); i++) {
+		if (observed_rules[i].level == level)
+			return observed_rules[i].departed_share;
+	}
 	return 0;
 }
 
-uint64_t lm_verdict_completed_p99(const uint64_t completed[LM_VERDICT_HISTOGRAM], uint64_t len, uint64_t longest_ns)
+uint64_t lm_verdict_completed_p99(const uint32_t completed[LM_VERDICT_HISTOGRAM], uint64_t len, uint64_t longest_ns)
 {
 	uint64_t beyond = len / 100, seen = 0;
 

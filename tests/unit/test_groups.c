@@ -126,6 +126,14 @@ static void a_site_id_is_the_same_on_every_machine(void **state)
 	assert_int_equal(group_of(fixture, LM_WAIT_PIPE, lines)->key.site, 0x8e6f3e4b09ffedcf);
 }
 
+static void join(struct fixture *fixture, struct lm_group *group, struct lm_resident *resident, uint64_t since_ns)
+{
+	const struct lm_verdict_member member = {.since_ns = since_ns, .born_ns = since_ns};
+
+	resident->wait_since_ns = since_ns;
+	assert_int_equal(lm_groups_join(&fixture->groups, group, resident, &member), 0);
+}
+
 static void members_are_counted_and_summed_up(void **state)
 {
 	struct fixture *fixture = *state;
@@ -133,8 +141,10 @@ static void members_are_counted_and_summed_up(void **state)
 	struct lm_group *group = group_of(fixture, LM_WAIT_FUTEX_COND, lines);
 	struct lm_resident residents[5] = {0};
 
-	for (int i = 0; i < 5; i++)
-		lm_groups_join(&fixture->groups, group, &residents[i], (998 + i) * S, true, i / 2);
+	for (int i = 0; i < 5; i++) {
+		residents[i] = (struct lm_resident){.has_object = true, .object = i / 2};
+		join(fixture, group, &residents[i], (998 + i) * S);
+	}
 	assert_int_equal(lm_group_refresh(group), 0);
 	assert_int_equal(group->count, 5);
 	assert_int_equal(group->arrived, 2); /* after the watch began at 1000 s */
@@ -153,6 +163,42 @@ static void members_are_counted_and_summed_up(void **state)
 		lm_groups_leave(&fixture->groups, &residents[i], 1100 * S);
 }
 
+/* Those who stay keep their places, whoever leaves: checked against a list that is kept beside. */
+static void random_arrivals_and_departures_leave_the_right_ones(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned seed = getenv("SEED") ? strtoul(getenv("SEED"), NULL, 10) : 20261123;
+	struct lm_group *group = group_of(fixture, LM_WAIT_FUTEX_COND, (description){"app:work@1234", NULL});
+	struct lm_resident residents[200] = {0};
+	uint64_t since_ns[200] = {0};
+	int64_t count = 0;
+
+	srandom(seed);
+	for (int round = 0; round < 20000; round++) {
+		int i = random() % 200;
+
+		if (residents[i].group) {
+			lm_groups_leave(&fixture->groups, &residents[i], (3000 + round) * S);
+			count--;
+		} else {
+			since_ns[i] = (1001 + round) * S;
+			join(fixture, group, &residents[i], since_ns[i]);
+			count++;
+		}
+		if (group->count != count)
+			print_error("seed %u, round %d\n", seed, round);
+		assert_int_equal(group->count, count);
+	}
+	for (int i = 0; i < 200; i++) {
+		if (residents[i].group)
+			assert_int_equal(lm_resident_member(&residents[i])->since_ns, since_ns[i]);
+		lm_groups_leave(&fixture->groups, &residents[i], 30000 * S);
+	}
+	assert_int_equal(group->count, 0);
+	assert_int_equal(group->arrived, group->departed);
+	assert_int_equal(group->completed_len, group->departed);
+}
+
 static void a_rate_is_not_made_up(void **state)
 {
 	struct fixture *fixture = *state;
@@ -161,7 +207,7 @@ static void a_rate_is_not_made_up(void **state)
 	struct lm_resident residents[30] = {0};
 
 	for (int i = 0; i < 30; i++)
-		lm_groups_join(&fixture->groups, group, &residents[i], (900 + i) * S, false, 0);
+		join(fixture, group, &residents[i], (900 + i) * S);
 	/* a process of ten seconds, just watched */
 	assert_true(isnan(lm_group_rate_per_h(&fixture->groups, group, 1001 * S, 991 * S)));
 	/* an old process: 30 arrivals in the last half hour */
@@ -184,7 +230,7 @@ static void groups_that_are_long_empty_are_let_go(void **state)
 
 		snprintf(text, sizeof(text), "app:f@%x", i + 1);
 		group = group_of(fixture, LM_WAIT_PIPE, (description){text, NULL});
-		lm_groups_join(&fixture->groups, group, &resident, 1000 * S, false, 0);
+		join(fixture, group, &resident, 1000 * S);
 		lm_groups_leave(&fixture->groups, &resident, (1001 + i) * S);
 	}
 	lm_groups_tick(&fixture->groups, 1100 * S);
@@ -200,6 +246,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_stack_of_libc_alone_keeps_its_frames, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_site_id_is_the_same_on_every_machine, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(members_are_counted_and_summed_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(random_arrivals_and_departures_leave_the_right_ones, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_rate_is_not_made_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(groups_that_are_long_empty_are_let_go, set_up, tear_down),
 	};

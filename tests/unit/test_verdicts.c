@@ -19,7 +19,9 @@
 struct scene {
 	struct lm_verdict_input input;
 	struct lm_verdict_member members[MEMBERS_MAX];
-	uint64_t departures[LM_VERDICT_AGES];
+	uint32_t departures[LM_VERDICT_AGES];
+	uint64_t last_departures_ns[LM_VERDICT_AGES];
+	struct lm_load load;
 };
 
 static struct scene *new_scene(uint64_t process_start_s, uint64_t watch_start_s, uint64_t now_s)
@@ -34,6 +36,7 @@ static struct scene *new_scene(uint64_t process_start_s, uint64_t watch_start_s,
 		.horizon_ns = HORIZON,
 		.members = scene->members,
 		.departures = scene->departures,
+		.last_departures_ns = scene->last_departures_ns,
 	};
 	return scene;
 }
@@ -45,7 +48,7 @@ static void add(struct scene *scene, double born_s, double since_s)
 	scene->members[scene->input.members_len++] = (struct lm_verdict_member){
 		.born_ns = born_s * S,
 		.since_ns = since_s * S,
-		.cpu_ns = 1000000,
+		.cpu_ms = 1,
 		.switches = 3,
 	};
 }
@@ -54,7 +57,7 @@ static struct lm_verdict judge_and_free(struct scene *scene)
 {
 	struct lm_verdict verdict;
 
-	assert_int_equal(lm_verdict_leak(&scene->input, &verdict), 0);
+	lm_verdict_leak(&scene->input, &verdict);
 	free(scene);
 	return verdict;
 }
@@ -75,7 +78,7 @@ static void a_steady_leak_that_was_watched_is_suspect(void **state)
 	assert_int_equal(verdict.since_ns, 20000 * S);
 }
 
-static void a_steady_leak_before_we_came_is_suspect_after_one_look(void **state)
+static void a_steady_leak_before_we_came_is_likely_after_one_look(void **state)
 {
 	struct scene *scene = new_scene(10000, 20000, 20000);
 	struct lm_verdict verdict;
@@ -84,8 +87,119 @@ static void a_steady_leak_before_we_came_is_suspect_after_one_look(void **state)
 	for (int i = 0; i < 280; i++)
 		add(scene, 10000 + 35 * i, 10000.012 + 35 * i);
 	verdict = judge_and_free(scene);
-	assert_int_equal(verdict.level, LM_LEVEL_SUSPECT);
+	assert_int_equal(verdict.level, LM_LEVEL_LIKELY);
 	assert_true(verdict.evidence.retrospective);
+}
+
+/* One every minute for so long, by old workers, so that only what was watched counts. */
+static struct scene *steady_leak(uint64_t minutes)
+{
+	struct scene *scene = new_scene(1000, 20000, 20000 + 60 * minutes);
+
+	for (uint64_t i = 0; i < minutes; i++)
+		add(scene, 1000, 20010 + 60 * i);
+	return scene;
+}
+
+/* Busy, then quiet for half an hour. */
+static void add_trough(struct scene *scene)
+{
+	uint64_t start_ns = scene->input.watch_start_ns, total_ns = 0;
+
+	for (uint64_t at_ns = start_ns; at_ns <= scene->input.now_ns; at_ns += 60 * S) {
+		bool is_quiet = at_ns > start_ns + 3600 * S && at_ns < start_ns + 5400 * S;
+
+		lm_load_note(&scene->load, at_ns, 60 * S, total_ns);
+		total_ns += is_quiet ? 2 * S : 30 * S;
+	}
+	scene->input.load = &scene->load;
+}
+
+static void a_leak_that_was_watched_for_longer_is_likely(void **state)
+{
+	struct lm_verdict verdict;
+
+	(void)state;
+	assert_int_equal(judge_and_free(steady_leak(35)).level, LM_LEVEL_SUSPECT);
+	verdict = judge_and_free(steady_leak(45));
+	assert_int_equal(verdict.level, LM_LEVEL_LIKELY);
+	assert_int_equal(verdict.evidence.cohorts, 8);
+	assert_int_equal(verdict.evidence.survivors, 35);
+	assert_null(verdict.held_back);
+}
+
+static void a_fast_leak_is_likely_within_a_horizon(void **state)
+{
+	struct scene *scene = new_scene(1000, 20000, 20000 + 13 * 60);
+
+	(void)state;
+	for (int i = 0; i < 13 * 60; i++)
+		add(scene, 1000, 20001 + i);
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_LIKELY);
+}
+
+static void a_leak_is_confirmed_when_nobody_left_while_the_load_was_low(void **state)
+{
+	struct scene *scene = steady_leak(240);
+	struct lm_verdict verdict;
+
+	(void)state;
+	assert_int_equal(judge_and_free(steady_leak(240)).level, LM_LEVEL_LIKELY);
+	add_trough(scene);
+	verdict = judge_and_free(scene);
+	assert_int_equal(verdict.level, LM_LEVEL_CONFIRMED);
+	assert_int_equal(verdict.evidence.cohorts, 12);
+	/* somebody left after the load went down */
+	scene = steady_leak(240);
+	add_trough(scene);
+	scene->departures[4] = 1;
+	scene->last_departures_ns[4] = 20000 * S + 5000 * S;
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_LIKELY);
+}
+
+static void guards_hold_a_verdict_at_suspect(void **state)
+{
+	struct scene *scene;
+	struct lm_verdict verdict;
+
+	(void)state;
+	scene = steady_leak(200);
+	scene->input.guards = LM_GUARD_IDLE_WORKERS;
+	verdict = judge_and_free(scene);
+	assert_int_equal(verdict.level, LM_LEVEL_SUSPECT);
+	assert_non_null(strstr(verdict.held_back, "idle workers"));
+	scene = steady_leak(300); /* too many for a pool that somebody meant */
+	scene->input.guards = LM_GUARD_IDLE_WORKERS;
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_LIKELY);
+	scene = steady_leak(300);
+	scene->input.guards = LM_GUARD_CONNECTIONS;
+	verdict = judge_and_free(scene);
+	assert_int_equal(verdict.level, LM_LEVEL_SUSPECT);
+	assert_int_equal(verdict.type, LM_FINDING_CONNECTIONS);
+	scene = steady_leak(300);
+	scene->input.guards = LM_GUARD_CONNECTIONS | LM_GUARD_DEAD_PEERS;
+	verdict = judge_and_free(scene);
+	assert_int_equal(verdict.level, LM_LEVEL_LIKELY);
+	assert_int_equal(verdict.type, LM_FINDING_CONNECTIONS);
+	/* a process of nine minutes */
+	scene = new_scene(19460, 19460, 20000);
+	for (int i = 0; i < 400; i++)
+		add(scene, 19530 + i, 19530.1 + i);
+	verdict = judge_and_free(scene);
+	assert_int_equal(verdict.level, LM_LEVEL_SUSPECT);
+	assert_string_equal(verdict.held_back, "the process is young");
+}
+
+static void after_a_withdrawal_survivors_must_be_older(void **state)
+{
+	struct scene *scene = steady_leak(60);
+
+	(void)state;
+	scene->input.demanded_age_ns = 700 * S; /* the floor becomes 20 min: 40 min are left, and 30 are enough */
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_LIKELY);
+	scene = steady_leak(60);
+	scene->input.demanded_age_ns = 1300 * S; /* 40 min */
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_SUSPECT);
 }
 
 static void a_pool_started_at_once_is_none(void **state)
@@ -198,6 +312,7 @@ static void scaling_the_horizon_and_all_times_gives_the_same_verdict(void **stat
 		*scaled = *scene;
 		scaled->input.members = scaled->members;
 		scaled->input.departures = scaled->departures;
+		scaled->input.last_departures_ns = scaled->last_departures_ns;
 		scaled->input.now_ns /= divisor;
 		scaled->input.watch_start_ns /= divisor;
 		scaled->input.process_start_ns /= divisor;
@@ -219,7 +334,7 @@ static void scaling_the_horizon_and_all_times_gives_the_same_verdict(void **stat
 
 static void the_99th_percentile_comes_from_the_histogram(void **state)
 {
-	uint64_t completed[LM_VERDICT_HISTOGRAM] = {0};
+	uint32_t completed[LM_VERDICT_HISTOGRAM] = {0};
 
 	(void)state;
 	completed[20] = 200;
@@ -235,7 +350,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_steady_leak_that_was_watched_is_suspect),
-		cmocka_unit_test(a_steady_leak_before_we_came_is_suspect_after_one_look),
+		cmocka_unit_test(a_steady_leak_before_we_came_is_likely_after_one_look),
+		cmocka_unit_test(a_leak_that_was_watched_for_longer_is_likely),
+		cmocka_unit_test(a_fast_leak_is_likely_within_a_horizon),
+		cmocka_unit_test(a_leak_is_confirmed_when_nobody_left_while_the_load_was_low),
+		cmocka_unit_test(guards_hold_a_verdict_at_suspect),
+		cmocka_unit_test(after_a_withdrawal_survivors_must_be_older),
 		cmocka_unit_test(a_pool_started_at_once_is_none),
 		cmocka_unit_test(workers_that_ran_at_all_times_before_we_came_are_none),
 		cmocka_unit_test(growth_in_one_burst_is_none),

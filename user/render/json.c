@@ -305,15 +305,18 @@ static json_t *member_of(const void *item)
 	set(&object, "comm", text_of(member->comm));
 	set(&object, "started", time_of(member->started_ns));
 	set(&object, "blocked_since", time_of(member->blocked_since_ns));
+	set(&object, "resident_since", time_of(member->resident_since_ns));
 	set(&object, "exact", json_boolean(member->exact));
 	set(&object, "blocked_total_s", real_of(member->blocked_total_s));
 	set(&object, "preempted_total_s", real_of(member->preempted_total_s));
 	set(&object, "longest_wait_s", real_of(member->longest_wait_s));
 	set(&object, "waits", count_of(member->waits));
-	set(&object, "last_futex_wait", futex_call_of(member->last_futex_wait.object, member->last_futex_wait.at_ns,
-		"ended", ending_of(member->last_futex_wait.result)));
-	set(&object, "last_futex_wake", futex_call_of(member->last_futex_wake.object, member->last_futex_wake.at_ns,
-		"woken", woken_of(member->last_futex_wake.result)));
+	set(&object, "last_futex_wait",
+		futex_call_of(member->last_futex_wait.object, member->last_futex_wait.at_ns, "ended",
+			ending_of(member->last_futex_wait.result)));
+	set(&object, "last_futex_wake",
+		futex_call_of(member->last_futex_wake.object, member->last_futex_wake.at_ns, "woken",
+			woken_of(member->last_futex_wake.result)));
 	return object;
 }
 
@@ -363,6 +366,7 @@ static json_t *site_of(const struct lm_snapshot_site *site, size_t members)
 	set(&object, "departed", count_of(site->departed));
 	set(&object, "oldest_blocked_since", time_of(site->oldest_blocked_since_ns));
 	set(&object, "newest_blocked_since", time_of(site->newest_blocked_since_ns));
+	set(&object, "oldest_resident_since", time_of(site->oldest_resident_since_ns));
 	set(&object, "median_blocked_s", real_of(site->median_blocked_s));
 	set(&object, "rate_per_h", real_of(site->rate_per_h));
 	set(&object, "stack", ARRAY_OF(site, stack, frame_of));

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Which wake-ups a stay survives. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "user/stays.h"
+
+#define MS 1000000ull
+#define S (1000 * MS)
+
+enum { NANOSLEEP = 35, FUTEX = 202, EPOLL_WAIT = 232, POLL = 7, READ = 0 };
+
+/* Blocked for a second when it was seen, and seen again a second later after one more wait of half a second. */
+static struct lm_stay_point point(int nr, uint64_t timeout)
+{
+	return (struct lm_stay_point){
+		.at_ns = 100 * S,
+		.wait_since_ns = 99 * S,
+		.waits = 5,
+		.blocked_ns = 50 * S,
+		.cpu_ns = 7 * MS,
+		.futex_waits = 5,
+		.futex_woken = 2,
+		.ip = 0x4010,
+		.sp = 0x7f00,
+		.nr = nr,
+		.timeout = timeout,
+	};
+}
+
+/* The wait that was under way lasted until half a second after the first look; the next began 1 ms later. */
+static struct lm_stay_point after(const struct lm_stay_point *before)
+{
+	struct lm_stay_point now = *before;
+
+	now.at_ns += S;
+	now.wait_since_ns = before->at_ns + 501 * MS;
+	now.waits++;
+	now.futex_waits++;
+	now.blocked_ns += 1500 * MS;
+	now.cpu_ns += MS / 10;
+	return now;
+}
+
+static void a_loop_of_sleeps_is_one_stay(void **state)
+{
+	struct lm_stay_point before = point(NANOSLEEP, 0), now = after(&before);
+
+	(void)state;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_GOES_ON);
+}
+
+static void a_timed_futex_wait_goes_on_until_somebody_wakes_it(void **state)
+{
+	struct lm_stay_point before = point(FUTEX, 0x7f10), now = after(&before);
+
+	(void)state;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_GOES_ON);
+	now.futex_woken++;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_WOKEN);
+}
+
+static void a_futex_wait_without_a_timeout_ends_with_its_wake(void **state)
+{
+	struct lm_stay_point before = point(FUTEX, 0), now = after(&before);
+
+	(void)state;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_WOKEN);
+}
+
+static void a_wait_for_something_else_in_between_ends_it(void **state)
+{
+	struct lm_stay_point before = point(FUTEX, 0x7f10), now = after(&before);
+
+	(void)state;
+	now.waits++; /* and one of the two was for no futex */
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+}
+
+static void waits_for_events_go_on_if_they_lasted_as_long_as_their_timeouts(void **state)
+{
+	static const int calls[] = {POLL, EPOLL_WAIT};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct lm_stay_point before = point(calls[i], 1500), now = after(&before);
+
+		assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_GOES_ON);
+		now.blocked_ns -= 100 * MS; /* an event came before the timeout */
+		now.wait_since_ns -= 100 * MS;
+		assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_WOKEN);
+	}
+}
+
+static void a_read_that_returned_has_ended(void **state)
+{
+	struct lm_stay_point before = point(READ, 0), now = after(&before);
+
+	(void)state;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_WOKEN);
+	now.waits++;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+}
+
+static void another_place_is_another_stay(void **state)
+{
+	struct lm_stay_point before = point(NANOSLEEP, 0), now;
+
+	(void)state;
+	now = after(&before);
+	now.ip++;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+	now = after(&before);
+	now.sp += 8;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+	now = after(&before);
+	now.nr = POLL;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+}
+
+static void work_between_two_waits_ends_the_stay(void **state)
+{
+	struct lm_stay_point before = point(NANOSLEEP, 0), now = after(&before);
+
+	(void)state;
+	now.cpu_ns = before.cpu_ns + MS + 1;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+	now = after(&before);
+	now.wait_since_ns = before.at_ns + 500 * MS + 101 * MS; /* 101 ms away */
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+}
+
+static void a_thread_that_ticks_fast_is_busy(void **state)
+{
+	struct lm_stay_point before = point(NANOSLEEP, 0), now = after(&before);
+
+	(void)state;
+	now.waits = before.waits + 60;
+	assert_int_not_equal(lm_stay_compare(&before, &now), LM_STAY_GOES_ON);
+}
+
+static void without_totals_nothing_goes_on(void **state)
+{
+	struct lm_stay_point before = point(NANOSLEEP, 0), now = after(&before);
+
+	(void)state;
+	now.waits = before.waits = 0;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+	now = after(&before);
+	now.waits = before.waits - 1;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_loop_of_sleeps_is_one_stay),
+		cmocka_unit_test(a_timed_futex_wait_goes_on_until_somebody_wakes_it),
+		cmocka_unit_test(a_futex_wait_without_a_timeout_ends_with_its_wake),
+		cmocka_unit_test(a_wait_for_something_else_in_between_ends_it),
+		cmocka_unit_test(waits_for_events_go_on_if_they_lasted_as_long_as_their_timeouts),
+		cmocka_unit_test(a_read_that_returned_has_ended),
+		cmocka_unit_test(another_place_is_another_stay),
+		cmocka_unit_test(work_between_two_waits_ends_the_stay),
+		cmocka_unit_test(a_thread_that_ticks_fast_is_busy),
+		cmocka_unit_test(without_totals_nothing_goes_on),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

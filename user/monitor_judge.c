@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the monitor thinks of its groups: the cohort test with what speaks against it,
+ * and what was said before. A leak that is likely stays one while its threads stay; it
+ * is withdrawn when they leave after all, and more is demanded the next time.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "user/monitor.h"
+
+/* Objects shared by this few of the members are one queue's: VERDICTS.md, "One shared wait object". */
+#define SHARED_OBJECT_SHARE 0.2
+#define DEMANDED_LONGEST 4 /* times the longest stay completed, after a withdrawal */
+#define DEMANDED_MAX_S 86400.0
+#define KEPT_PER_HORIZON 3
+
+struct lm_thread *lm_thread_of(const struct lm_resident *resident)
+{
+	return (struct lm_thread *)((char *)resident - offsetof(struct lm_thread, resident));
+}
+
+/* They wait for one thing to be handed to them. Where the objects are known they tell, else the frames. */
+static bool waits_for_work(const struct lm_group *group)
+{
+	if (group->objects > 0)
+		return group->objects < SHARED_OBJECT_SHARE * group->count;
+	return group->idle_worker;
+}
+
+static void fill_input(struct lm_monitor *monitor, const struct lm_group *group, const struct lm_process *process,
+	struct lm_verdict_input *input)
+{
+	*input = (struct lm_verdict_input){
+		.now_ns = monitor->now_ns,
+		.watch_start_ns = monitor->watch_start_ns,
+		.process_start_ns = process->key.start_ns,
+		.horizon_ns = monitor->config.horizon_ns,
+		.members = group->members,
+		.members_len = group->count,
+		.departures = group->departures,
+		.last_departures_ns = group->last_departures_ns,
+		.completed_p99_ns =
+			lm_verdict_completed_p99(group->completed, group->completed_len, group->longest_completed_ns),
+		.longest_completed_ns = group->longest_completed_ns,
+		.demanded_age_ns = group->flag.demanded_age_ns,
+		.load = &process->load,
+		.guards = group->guards | (waits_for_work(group) ? LM_GUARD_IDLE_WORKERS : 0),
+	};
+}
+
+/* Those of the present members that a flag rests on. */
+static uint64_t count_survivors(const struct lm_monitor *monitor, const struct lm_group *group)
+{
+	uint64_t floor_ns = lm_verdict_scaled_ns(monitor->config.horizon_ns, lm_verdict_ages_s[group->flag.age]);
+	uint64_t survivors = 0;
+
+	for (int64_t i = 0; i < group->count; i++)
+		survivors += group->members[i].since_ns + floor_ns <= monitor->now_ns;
+	return survivors;
+}
+
+static void note_withdrawn(
+	struct lm_monitor *monitor, const struct lm_group *group, const struct lm_process *process, uint64_t left)
+{
+	struct lm_withdrawn *entry;
+
+	if (monitor->withdrawn_len == LM_MONITOR_WITHDRAWN) {
+		memmove(monitor->withdrawn, monitor->withdrawn + 1,
+			(LM_MONITOR_WITHDRAWN - 1) * sizeof(*monitor->withdrawn));
+		monitor->withdrawn_len--;
+	}
+	entry = &monitor->withdrawn[monitor->withdrawn_len++];
+	*entry = (struct lm_withdrawn){
+		.level = group->flag.level,
+		.type = group->verdict.type,
+		.tgid = process->key.tgid,
+		.process_start_ns = process->key.start_ns,
+		.site = group->key.site,
+		.since_ns = group->flag.since_ns,
+		.withdrawn_ns = monitor->now_ns,
+		.left = left,
+		.longest_ns = group->longest_completed_ns,
+	};
+	snprintf(entry->place, sizeof(entry->place), "%s", group->leaf ? group->leaf : "");
+	memcpy(entry->comm, process->comm, sizeof(entry->comm));
+}
+
+/* Takes back what was said if too many of those that it rested on have left. */
+static void check_flag(struct lm_monitor *monitor, struct lm_group *group, const struct lm_process *process)
+{
+	struct lm_flag *flag = &group->flag;
+	uint64_t longest_ns = DEMANDED_LONGEST * group->longest_completed_ns;
+	uint64_t most_ns = lm_verdict_scaled_ns(monitor->config.horizon_ns, DEMANDED_MAX_S);
+	uint64_t left, stayed;
+
+	if (flag->level == LM_LEVEL_NONE)
+		return;
+	left = group->departures[flag->age] - flag->departures;
+	stayed = count_survivors(monitor, group);
+	if (!left || left <= lm_verdict_departed_share(flag->level) * (left + stayed))
+		return;
+	note_withdrawn(monitor, group, process, left);
+	*flag = (struct lm_flag){.demanded_age_ns = longest_ns < most_ns ? longest_ns : most_ns};
+	group->verdict.level = LM_LEVEL_NONE;
+}
+
+static void raise_flag(struct lm_group *group)
+{
+	struct lm_flag *flag = &group->flag;
+
+	if (flag->level == LM_LEVEL_NONE || group->verdict.since_ns < flag->since_ns)
+		flag->since_ns = group->verdict.since_ns;
+	if (flag->level == LM_LEVEL_NONE || flag->age != group->verdict.age)
+		flag->departures = group->departures[group->verdict.age];
+	flag->level = group->verdict.level;
+	flag->age = group->verdict.age;
+	group->verdict.since_ns = flag->since_ns;
+}
+
+/* A verdict that was reached holds while those that it rests on stay, though nobody comes any more. */
+static void keep_verdict(struct lm_monitor *monitor, struct lm_group *group, struct lm_verdict *kept)
+{
+	kept->evidence.survivors = count_survivors(monitor, group);
+	kept->evidence.departures = group->departures[group->flag.age];
+	kept->evidence.window_s = (monitor->now_ns - group->flag.since_ns) / 1e9;
+	if (group->longest_completed_ns)
+		kept->evidence.longest_completed_s = group->longest_completed_ns / 1e9;
+	group->verdict = *kept;
+}
+
+static void judge_group(struct lm_monitor *monitor, struct lm_group *group)
+{
+	const struct lm_process *process = lm_thread_of(group->residents[0])->process;
+	struct lm_verdict_input input;
+	struct lm_verdict kept;
+
+	check_flag(monitor, group, process);
+	kept = group->verdict;
+	fill_input(monitor, group, process, &input);
+	lm_verdict_leak(&input, &group->verdict);
+	if (group->verdict.level != LM_LEVEL_NONE && group->verdict.level >= group->flag.level)
+		raise_flag(group);
+	else if (group->flag.level >= LM_LEVEL_LIKELY)
+		keep_verdict(monitor, group, &kept);
+	else
+		group->flag.level = group->verdict.level;
+}
+
+static void drop_old_withdrawn(struct lm_monitor *monitor)
+{
+	uint64_t kept_ns = monitor->config.horizon_ns / KEPT_PER_HORIZON;
+	size_t old = 0;
+
+	while (old < monitor->withdrawn_len && monitor->now_ns - monitor->withdrawn[old].withdrawn_ns > kept_ns)
+		old++;
+	monitor->withdrawn_len -= old;
+	memmove(monitor->withdrawn, monitor->withdrawn + old, monitor->withdrawn_len * sizeof(*monitor->withdrawn));
+}
+
+/* Threads behind a lock whose owner is known are no leak, whatever the owner does; kernel threads never are. */
+static bool may_leak(const struct lm_group *group)
+{
+	return group->count && !group->kernel_thread && !group->piled_up;
+}
+
+int lm_monitor_judge(struct lm_monitor *monitor, bool final)
+{
+	uint64_t every_ns = monitor->config.horizon_ns / LM_VERDICT_STEPS_PER_HORIZON;
+	struct lm_group *group, *next;
+	int error;
+
+	drop_old_withdrawn(monitor);
+	HASH_ITER (hh, monitor->groups.table, group, next) {
+		if (!final && group->judged_ns && monitor->now_ns - group->judged_ns < every_ns)
+			continue;
+		group->judged_ns = monitor->now_ns;
+		error = lm_group_refresh(group);
+		if (error)
+			return error;
+		if (may_leak(group))
+			judge_group(monitor, group);
+		else
+			group->verdict.level = LM_LEVEL_NONE;
+	}
+	return 0;
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* In which group does a thread stay: which stacks are wanted for that, and what they, the registers and the kernel
+ * stack say together. */
+#include <errno.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "user/monitor.h"
+
+static bool blocked_long_enough(const struct lm_monitor *monitor, const struct lm_thread *thread)
+{
+	return thread->wait_since_ns && monitor->now_ns >= thread->stay_since_ns &&
+	       monitor->now_ns - thread->stay_since_ns >= monitor->config.min_blocked_ns;
+}
+
+static bool can_unwind(const struct lm_thread *thread)
+{
+	return thread->flags & LM_THREAD_REGS && !(thread->flags & (LM_THREAD_KERNEL | LM_THREAD_COMPAT)) &&
+	       !thread->process->facts.unresolved;
+}
+
+size_t lm_monitor_wanted(struct lm_monitor *monitor, struct lm_process *process, struct lm_thread **wanted, size_t len)
+{
+	struct lm_thread *thread;
+	size_t found = 0;
+
+	DL_FOREACH(process->threads, thread)
+	{
+		if (found == len)
+			break;
+		if (thread->pending && !thread->unwound && can_unwind(thread) && blocked_long_enough(monitor, thread))
+			wanted[found++] = thread;
+	}
+	return found;
+}
+
+void lm_monitor_set_stack(struct lm_thread *thread, const struct lm_stack *stack, const char *why)
+{
+	thread->stack = stack;
+	thread->stack_why = why;
+	thread->unwound = true;
+	thread->confirmed = false;
+}
+
+static const char *why_no_stack(const struct lm_thread *thread)
+{
+	if (thread->flags & LM_THREAD_KERNEL)
+		return "a kernel thread";
+	if (thread->flags & LM_THREAD_COMPAT)
+		return "32-bit code is not unwound";
+	if (thread->process->facts.unresolved)
+		return thread->process->facts.unresolved;
+	return "no saved registers";
+}
+
+/* Is the word that the thread waits on in another thread's control block? Then it waits for that thread to end. */
+static bool waits_in_control_block(const struct lm_thread *thread)
+{
+	const uint64_t tcb_bytes = 4096; /* glibc's struct pthread is 2304 bytes, the TID at 720 */
+	const struct lm_regs *regs = &thread->pending->regs;
+	const long nr_futex = 202;
+	struct lm_thread *other;
+
+	/* FUTEX_WAIT on a TID: nothing else is as cheap to rule out */
+	if (regs->nr != nr_futex || regs->dx == 0 || regs->dx > UINT32_MAX)
+		return false;
+	DL_FOREACH(thread->process->threads, other)
+	{
+		/* TIDs are compared as the process counts them, which may be another PID namespace: by address only */
+		if (other != thread && other->fs_base && regs->di >= other->fs_base &&
+			regs->di < other->fs_base + tcb_bytes)
+			return true;
+	}
+	return false;
+}
+
+#define NAMES_MAX 64
+
+static size_t kernel_names(const struct lm_monitor *monitor, const struct lm_pending *pending, const char **names)
+{
+	size_t len = pending->kernel_stack_len < NAMES_MAX ? pending->kernel_stack_len : NAMES_MAX;
+	uint64_t offset;
+
+	for (size_t i = 0; i < len; i++)
+		names[i] = monitor->config.kernel_symbol
+				   ? monitor->config.kernel_symbol(
+					     monitor->config.kernel_symbol_context, pending->kernel_stack[i], &offset)
+				   : NULL;
+	return len;
+}
+
+static size_t user_names(const struct lm_stack *stack, const char **names)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; stack && i < stack->frames_len; i++) {
+		for (size_t f = 0; f < stack->frames[i]->functions_len && len < NAMES_MAX; f++)
+			names[len++] = stack->frames[i]->functions[f].name;
+		if (!stack->frames[i]->functions_len && len < NAMES_MAX)
+			names[len++] = NULL;
+	}
+	return len;
+}
+
+/* Do its innermost frames lie in libc, and has none of them a name? */
+static bool begins_in_nameless_libc(const struct lm_stack *stack)
+{
+	size_t len = 0;
+
+	while (stack && len < stack->frames_len && lm_wait_is_libc(stack->frames[len]->module->name)) {
+		if (stack->frames[len]->functions_len)
+			return false;
+		len++;
+	}
+	return len > 0;
+}
+
+static void classify(const struct lm_monitor *monitor, const struct lm_thread *thread, struct lm_wait *wait)
+{
+	const char *kernel[NAMES_MAX], *user[NAMES_MAX];
+	struct lm_wait_evidence evidence = {
+		.state = thread->state,
+		.have_regs = thread->flags & LM_THREAD_REGS && !(thread->flags & LM_THREAD_COMPAT),
+		.regs = thread->pending->regs,
+		.kernel = kernel,
+		.kernel_len = kernel_names(monitor, thread->pending, kernel),
+		.user = user,
+		.user_len = user_names(thread->stack, user),
+	};
+
+	evidence.nameless_libc = begins_in_nameless_libc(thread->stack);
+	evidence.in_join_target = evidence.have_regs && waits_in_control_block(thread);
+	lm_wait_classify(&evidence, wait);
+}
+
+static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
+{
+	struct lm_place place = {
+		.process = thread->process->number,
+		.stack = thread->stack,
+		.stack_why = thread->stack_why,
+		.kernel_stack = thread->pending->kernel_stack,
+		.kernel_stack_len = thread->pending->kernel_stack_len,
+		.kernel_thread = thread->flags & LM_THREAD_KERNEL,
+	};
+	struct lm_verdict_member member;
+	struct lm_group *group;
+
+	if (!place.stack && !place.stack_why)
+		place.stack_why = why_no_stack(thread);
+	classify(monitor, thread, &place.wait);
+	if (lm_groups_find(&monitor->groups, &place, &group))
+		return -ENOMEM;
+	thread->placed_ns = monitor->now_ns;
+	lm_monitor_forget_stack(monitor, thread);
+	thread->resident.wait_since_ns = thread->wait_since_ns;
+	thread->resident.has_object = place.wait.has_object;
+	thread->resident.object = place.wait.object;
+	if (thread->resident.group == group)
+		return 0;
+	if (thread->resident.group) {
+		/* a thread that ticks has moved unseen: all that is known is that its present wait is here */
+		lm_groups_leave(&monitor->groups, &thread->resident, thread->wait_since_ns);
+		thread->stay_since_ns = thread->wait_since_ns;
+	}
+	lm_thread_fill_member(thread, &member);
+	return lm_groups_join(&monitor->groups, group, &thread->resident, &member);
+}
+
+int lm_monitor_settle(struct lm_monitor *monitor)
+{
+	struct lm_process *process;
+	struct lm_thread *thread;
+
+	for (process = monitor->processes; process; process = process->hh.next) {
+		DL_FOREACH(process->threads, thread)
+		{
+			if (!thread->pending || !blocked_long_enough(monitor, thread))
+				continue;
+			if (can_unwind(thread) && !thread->confirmed)
+				continue;
+			if (group_thread(monitor, thread))
+				return -ENOMEM;
+		}
+		lm_load_note(&process->load, monitor->now_ns, monitor->config.horizon_ns / LM_VERDICT_STEPS_PER_HORIZON,
+			process->cpu_ns);
+	}
+	lm_groups_tick(&monitor->groups, monitor->now_ns);
+	return 0;
+}

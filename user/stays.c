@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Who woke a thread is told from what it waited in: sleeps end by timers; the futex
+ * programs count the waits that another thread ended; waits for events with a
+ * timeout in a register ended by it if together they lasted as long.
+ */
+#include "user/stays.h"
+
+#include <stdbool.h>
+
+/* x86-64 */
+#define NR_POLL 7
+#define NR_NANOSLEEP 35
+#define NR_FUTEX 202
+#define NR_CLOCK_NANOSLEEP 230
+#define NR_EPOLL_WAIT 232
+#define NR_EPOLL_PWAIT 281
+
+#define SHORT_WAIT_NS 20000000ull /* a thread whose waits are shorter than this on average is busy, not blocked */
+#define NS_PER_MS 1000000ull
+
+static uint64_t timeout_of(const struct lm_regs *regs)
+{
+	switch (regs->nr) {
+	case NR_POLL:
+		return (int32_t)regs->dx > 0 ? (uint32_t)regs->dx : 0;
+	case NR_EPOLL_WAIT:
+	case NR_EPOLL_PWAIT:
+		return (int32_t)regs->r10 > 0 ? (uint32_t)regs->r10 : 0;
+	case NR_FUTEX:
+		return regs->r10;
+	default:
+		return 0;
+	}
+}
+
+void lm_stay_note(struct lm_stay_point *point, const struct lm_thread_record *record, uint64_t wait_since_ns)
+{
+	*point = (struct lm_stay_point){
+		.at_ns = record->now_ns,
+		.wait_since_ns = wait_since_ns,
+		.waits = record->waits,
+		.blocked_ns = record->blocked_ns,
+		.cpu_ns = record->cpu_ns,
+		.futex_waits = record->futex.waits,
+		.futex_woken = record->futex.woken,
+		.ip = record->regs.ip,
+		.sp = record->regs.sp,
+		.nr = record->flags & LM_THREAD_REGS ? record->regs.nr : -1,
+		.timeout = record->flags & LM_THREAD_REGS ? timeout_of(&record->regs) : 0,
+	};
+}
+
+/* All time blocked so far, with that of the wait under way. */
+static uint64_t blocked_until(const struct lm_stay_point *point)
+{
+	return point->blocked_ns + (point->at_ns > point->wait_since_ns ? point->at_ns - point->wait_since_ns : 0);
+}
+
+static bool ended_by_timers(const struct lm_stay_point *before, const struct lm_stay_point *now)
+{
+	uint64_t waits = now->waits - before->waits;
+	uint64_t blocked_ns = now->blocked_ns - before->blocked_ns;
+
+	switch (now->nr) {
+	case NR_NANOSLEEP:
+	case NR_CLOCK_NANOSLEEP:
+		return true;
+	case NR_FUTEX:
+		/* all its waits were for futexes, and nobody woke one of them */
+		return now->timeout && now->futex_woken == before->futex_woken &&
+		       now->futex_waits - before->futex_waits >= waits;
+	case NR_POLL:
+	case NR_EPOLL_WAIT:
+	case NR_EPOLL_PWAIT:
+		return now->timeout && now->timeout == before->timeout &&
+		       blocked_ns >= waits * now->timeout * NS_PER_MS / 100 * 99;
+	default:
+		return false;
+	}
+}
+
+enum lm_stay_change lm_stay_compare(const struct lm_stay_point *before, const struct lm_stay_point *now)
+{
+	uint64_t waits = now->waits - before->waits;
+	uint64_t passed_ns = now->at_ns - before->at_ns;
+	uint64_t blocked_ns = blocked_until(now) - blocked_until(before);
+
+	if (now->waits <= before->waits || now->at_ns <= before->at_ns || now->nr < 0)
+		return LM_STAY_ENDED;
+	if (now->nr != before->nr || now->ip != before->ip || now->sp != before->sp)
+		return LM_STAY_ENDED;
+	if (now->cpu_ns - before->cpu_ns > waits * LM_STAY_CPU_NS)
+		return LM_STAY_ENDED;
+	if (passed_ns > blocked_ns && passed_ns - blocked_ns > waits * LM_STAY_GAP_NS)
+		return LM_STAY_ENDED;
+	if (blocked_ns >= waits * SHORT_WAIT_NS && ended_by_timers(before, now))
+		return LM_STAY_GOES_ON;
+	return waits == 1 ? LM_STAY_WOKEN : LM_STAY_ENDED;
+}
