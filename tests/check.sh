@@ -104,6 +104,7 @@ ranks=(
 	'opts|waits|wait_names|verdicts|probe|resolver/[a-z_]+|render/[a-z_]+'
 	'groups'
 	'monitor|monitor_place|monitor_judge'
+	'report_build|report_findings'
 	'report'
 	'session'
 	'watch|doctor'

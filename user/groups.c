@@ -298,7 +298,7 @@ void lm_groups_leave(struct lm_groups *groups, struct lm_resident *resident, uin
 		free_members(group);
 	group->departed++;
 	group->changed = true;
-	if (group->flag.level != LM_LEVEL_NONE)
+	if (group->flag.level != LM_LEVEL_NONE || group->stuck.level != LM_LEVEL_NONE)
 		group->judged_ns = 0; /* what was said may hold no longer */
 	if (!group->count)
 		group->emptied_ns = at_ns;

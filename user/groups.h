@@ -19,6 +19,8 @@
 
 #define LM_GROUP_SAMPLES 17 /* of the counts, so that a rate looks back over at most a horizon */
 
+struct lm_thread;
+
 /* One stay of a thread in a group; embedded in whatever stands for the thread. Times are CLOCK_BOOTTIME. */
 struct lm_resident {
 	struct lm_group *group; /* NULL: in none */
@@ -72,6 +74,12 @@ struct lm_group {
 	struct lm_verdict verdict;
 	uint64_t judged_ns; /* when the verdict was reached, 0 = never */
 	struct lm_flag flag;
+	struct {
+		enum lm_level level; /* NONE: nobody is stuck */
+		struct lm_thread *
+			thread; /* the one that is, of those the one that came first; valid right after it was judged */
+		const char *why; /* static text */
+	} stuck;
 	unsigned int guards; /* enum lm_verdict_guards, those that only the caller can know */
 	bool piled_up;       /* its members wait for locks whose owners are known */
 

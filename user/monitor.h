@@ -109,6 +109,29 @@ struct lm_monitor_counters {
 	uint64_t threads_started, threads_ended; /* since the last report */
 };
 
+/* A thread that waits for a lock, and what it is to others that wait. */
+struct lm_lock_member {
+	const struct lm_thread *thread;
+	uint64_t holds, waits_for; /* addresses; holds 0: nothing that others of the finding wait for */
+};
+
+/* A deadlock, a lock whose owner is gone, or a pile-up behind an owner. */
+struct lm_lock_finding {
+	enum lm_finding_type type;
+	enum lm_level level;
+	struct lm_lock_member *members; /* of a deadlock: the cycle, each waits for the next; else the one that has
+					   waited longest */
+	size_t members_len;
+	uint64_t object;
+	const struct lm_thread *owner; /* NULL if it is gone */
+	uint32_t owner_tid;            /* as the lock names it */
+	const struct lm_thread
+		*root; /* of a pile-up: who the owner waits for in the end, NULL if it waits for no lock */
+	int64_t waiters;
+	uint64_t since_ns; /* the longest wait that all of it has lasted for */
+	bool soft;         /* a wait of the cycle has a timeout */
+};
+
 /* A finding that did not hold: threads that it rested on have left. */
 struct lm_withdrawn {
 	enum lm_level level;
@@ -133,6 +156,8 @@ struct lm_monitor {
 	uint64_t look, now_ns, watch_start_ns;
 	uint64_t last_process_number;
 	struct lm_monitor_counters counters;
+	struct lm_lock_finding *lock_findings; /* of the last judgement, worst first; threads are those of then */
+	size_t lock_findings_len;
 	struct lm_withdrawn withdrawn[LM_MONITOR_WITHDRAWN]; /* oldest first */
 	size_t withdrawn_len;
 	char *notes[LM_MONITOR_NOTES];

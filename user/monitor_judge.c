@@ -14,6 +14,10 @@
 #define DEMANDED_LONGEST 4 /* times the longest stay completed, after a withdrawal */
 #define DEMANDED_MAX_S 86400.0
 #define KEPT_PER_HORIZON 3
+#define STUCK_S 600.0
+#define STUCK_LONGEST 4 /* times the longest stay completed */
+#define STUCK_DISK_S 120.0
+#define STUCK_COMPLETED_MIN 20
 
 struct lm_thread *lm_thread_of(const struct lm_resident *resident)
 {
@@ -147,6 +151,68 @@ static void judge_group(struct lm_monitor *monitor, struct lm_group *group)
 		group->flag.level = group->verdict.level;
 }
 
+/* The one that came first; of several, all wait for the same reason. */
+static struct lm_thread *first_of(const struct lm_group *group)
+{
+	int64_t first = 0;
+
+	for (int64_t i = 1; i < group->count; i++) {
+		if (group->members[i].since_ns < group->members[first].since_ns)
+			first = i;
+	}
+	return lm_thread_of(group->residents[first]);
+}
+
+static bool holds_what_others_want(const struct lm_monitor *monitor, const struct lm_thread *thread)
+{
+	for (size_t i = 0; i < monitor->lock_findings_len; i++) {
+		if (monitor->lock_findings[i].owner == thread)
+			return true;
+	}
+	return false;
+}
+
+/* Waits that have an end where all is well. Who waits for work, a client or a signal may wait for ever. */
+static bool should_end(const struct lm_group *group)
+{
+	switch (group->wait.wait_class) {
+	case LM_WAIT_FUTEX_MUTEX:
+	case LM_WAIT_FUTEX_RWLOCK:
+	case LM_WAIT_FUTEX_PI:
+	case LM_WAIT_DISK:
+	case LM_WAIT_FILE:
+		return true;
+	case LM_WAIT_FUTEX_JOIN:
+		return group->completed_len >= STUCK_COMPLETED_MIN;
+	default:
+		return false;
+	}
+}
+
+/* One thread that should have gone on long ago. */
+static void judge_stuck(struct lm_monitor *monitor, struct lm_group *group)
+{
+	uint64_t horizon_ns = monitor->config.horizon_ns;
+	uint64_t long_ns = lm_verdict_scaled_ns(horizon_ns, STUCK_S), stay_ns;
+	struct lm_thread *thread = first_of(group);
+
+	group->stuck.level = LM_LEVEL_NONE;
+	group->stuck.thread = thread;
+	stay_ns = monitor->now_ns - thread->stay_since_ns;
+	if (long_ns < STUCK_LONGEST * group->longest_completed_ns)
+		long_ns = STUCK_LONGEST * group->longest_completed_ns;
+	if (group->wait.wait_class == LM_WAIT_DISK && stay_ns > lm_verdict_scaled_ns(horizon_ns, STUCK_DISK_S)) {
+		group->stuck.level = LM_LEVEL_LIKELY;
+		group->stuck.why = "it is in uninterruptible sleep (state D)";
+	} else if (stay_ns > long_ns && holds_what_others_want(monitor, thread)) {
+		group->stuck.level = LM_LEVEL_LIKELY;
+		group->stuck.why = "others wait for a lock that it holds";
+	} else if (stay_ns > long_ns && should_end(group)) {
+		group->stuck.level = LM_LEVEL_SUSPECT;
+		group->stuck.why = "such a wait should have ended long ago";
+	}
+}
+
 static void drop_old_withdrawn(struct lm_monitor *monitor)
 {
 	uint64_t kept_ns = monitor->config.horizon_ns / KEPT_PER_HORIZON;
@@ -178,10 +244,12 @@ int lm_monitor_judge(struct lm_monitor *monitor, bool final)
 		error = lm_group_refresh(group);
 		if (error)
 			return error;
+		group->verdict.level = may_leak(group) ? group->verdict.level : LM_LEVEL_NONE;
+		group->stuck.level = LM_LEVEL_NONE;
 		if (may_leak(group))
 			judge_group(monitor, group);
-		else
-			group->verdict.level = LM_LEVEL_NONE;
+		if (group->count && !group->kernel_thread)
+			judge_stuck(monitor, group);
 	}
 	return 0;
 }

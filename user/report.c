@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Builds snapshots. What is counted here is counted from the threads themselves, not from running totals. */
+/* Builds snapshots: processes and sites; findings are in report_findings.c. What is counted here is counted from the
+ * threads themselves, not from running totals. */
 #include "user/report.h"
 
 #include <errno.h>
@@ -9,24 +10,18 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "user/report_build.h"
+
 #define NS_PER_S 1e9
 /* Objects shared by this few of the members are one queue's: VERDICTS.md, "One shared wait object". */
 #define SHARED_OBJECT_SHARE 0.2
 
-struct report {
-	struct lm_monitor *monitor;
-	struct lm_arena *arena;
-	uint64_t now_ns;
-	int64_t wall_offset_ns;
-	struct lm_snapshot *out;
-};
-
-static int64_t wall_time(const struct report *report, uint64_t boot_ns)
+int64_t lm_report_wall_time(const struct lm_report *report, uint64_t boot_ns)
 {
 	return boot_ns ? (int64_t)boot_ns + report->wall_offset_ns : 0;
 }
 
-static double age_s(const struct report *report, uint64_t since_ns)
+double lm_report_age_s(const struct lm_report *report, uint64_t since_ns)
 {
 	return report->now_ns > since_ns ? (report->now_ns - since_ns) / NS_PER_S : 0;
 }
@@ -40,7 +35,7 @@ static size_t stack_lines(const struct lm_stack *stack)
 	return lines;
 }
 
-static void fill_line(const struct report *report, const struct lm_frame *frame, const struct lm_function *function,
+static void fill_line(const struct lm_report *report, const struct lm_frame *frame, const struct lm_function *function,
 	struct lm_snapshot_frame *line)
 {
 	line->module = lm_arena_text(report->arena, frame->module->name);
@@ -54,35 +49,39 @@ static void fill_line(const struct report *report, const struct lm_frame *frame,
 	line->inlined = function->inlined;
 }
 
-static int fill_stack(const struct report *report, const struct lm_group *group, struct lm_snapshot_site *site)
+int lm_report_stack(const struct lm_report *report, const struct lm_stack *stack, const struct lm_snapshot_frame **out,
+	size_t *out_len)
 {
-	size_t len = stack_lines(group->stack), at = 0;
-	struct lm_snapshot_frame *lines;
+	size_t len = stack_lines(stack), at = 0;
+	struct lm_snapshot_frame *lines = lm_arena_alloc(report->arena, len * sizeof(*lines));
 
-	site->stack_why = group->stack_why;
-	if (!group->stack)
-		return 0;
-	if (group->stack->end == LM_STACK_BROKEN)
-		site->stack_why = "the frame below could not be found";
-	else if (group->stack->end == LM_STACK_TRUNCATED)
-		site->stack_why = "deeper frames are left out";
-	lines = lm_arena_alloc(report->arena, len * sizeof(*lines));
-	if (!lines)
+	if (!lines && len)
 		return -ENOMEM;
-	for (size_t i = 0; i < group->stack->frames_len; i++) {
-		const struct lm_frame *frame = group->stack->frames[i];
+	for (size_t i = 0; stack && i < stack->frames_len; i++) {
+		const struct lm_frame *frame = stack->frames[i];
 
 		if (!frame->functions_len)
 			fill_line(report, frame, NULL, &lines[at++]);
 		for (size_t f = 0; f < frame->functions_len; f++)
 			fill_line(report, frame, &frame->functions[f], &lines[at++]);
 	}
-	site->stack = lines;
-	site->stack_len = len;
+	*out = lines;
+	*out_len = len;
 	return 0;
 }
 
-static int fill_kernel_stack(const struct report *report, const struct lm_group *group, struct lm_snapshot_site *site)
+static int fill_stack(const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_site *site)
+{
+	site->stack_why = group->stack_why;
+	if (group->stack && group->stack->end == LM_STACK_BROKEN)
+		site->stack_why = "the frame below could not be found";
+	else if (group->stack && group->stack->end == LM_STACK_TRUNCATED)
+		site->stack_why = "deeper frames are left out";
+	return lm_report_stack(report, group->stack, &site->stack, &site->stack_len);
+}
+
+static int fill_kernel_stack(
+	const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_site *site)
 {
 	const struct lm_monitor_config *config = &report->monitor->config;
 	struct lm_snapshot_frame *lines;
@@ -105,25 +104,25 @@ static int fill_kernel_stack(const struct report *report, const struct lm_group 
 }
 
 static void fill_member(
-	const struct report *report, const struct lm_resident *resident, struct lm_snapshot_member *member)
+	const struct lm_report *report, const struct lm_resident *resident, struct lm_snapshot_member *member)
 {
 	const struct lm_thread *thread = lm_thread_of(resident);
 
 	member->id = thread->tid;
 	member->comm = lm_arena_text(report->arena, thread->comm);
-	member->started_ns = wall_time(report, thread->start_ns);
-	member->blocked_since_ns = wall_time(report, resident->wait_since_ns);
-	member->resident_since_ns = wall_time(report, lm_resident_member(resident)->since_ns);
+	member->started_ns = lm_report_wall_time(report, thread->start_ns);
+	member->blocked_since_ns = lm_report_wall_time(report, resident->wait_since_ns);
+	member->resident_since_ns = lm_report_wall_time(report, lm_resident_member(resident)->since_ns);
 	member->exact = thread->flags & LM_THREAD_EXACT;
-	member->blocked_total_s = thread->blocked_ns / NS_PER_S + age_s(report, thread->wait_since_ns);
+	member->blocked_total_s = thread->blocked_ns / NS_PER_S + lm_report_age_s(report, thread->wait_since_ns);
 	member->preempted_total_s = thread->preempted_ns / NS_PER_S;
 	member->longest_wait_s = thread->waits ? thread->longest_wait_ns / NS_PER_S : NAN;
 	member->waits = thread->waits;
 	member->last_futex_wait.object = thread->futex.wait_uaddr;
-	member->last_futex_wait.at_ns = wall_time(report, thread->futex.wait_end_ns);
+	member->last_futex_wait.at_ns = lm_report_wall_time(report, thread->futex.wait_end_ns);
 	member->last_futex_wait.result = thread->futex.wait_result;
 	member->last_futex_wake.object = thread->futex.wake_uaddr;
-	member->last_futex_wake.at_ns = wall_time(report, thread->futex.wake_ns);
+	member->last_futex_wake.at_ns = lm_report_wall_time(report, thread->futex.wake_ns);
 	member->last_futex_wake.result = thread->futex.wake_result;
 	if (thread->flags & LM_THREAD_UNSTORED) {
 		member->blocked_total_s = NAN;
@@ -133,7 +132,7 @@ static void fill_member(
 }
 
 /* Those that have waited longest, oldest first. */
-static int fill_members(const struct report *report, const struct lm_group *group, struct lm_snapshot_site *site)
+static int fill_members(const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_site *site)
 {
 	size_t wanted = report->monitor->config.members, len = 0;
 	const struct lm_resident **oldest;
@@ -180,7 +179,7 @@ static bool is_idle_pool(const struct lm_group *group)
 					     group->objects < SHARED_OBJECT_SHARE * group->count);
 }
 
-static int fill_site(const struct report *report, struct lm_group *group, struct lm_snapshot_site *site)
+static int fill_site(const struct lm_report *report, struct lm_group *group, struct lm_snapshot_site *site)
 {
 	const struct lm_process *process;
 	int error = lm_group_refresh(group);
@@ -201,10 +200,10 @@ static int fill_site(const struct report *report, struct lm_group *group, struct
 	site->count = group->count;
 	site->arrived = group->arrived;
 	site->departed = group->departed;
-	site->oldest_blocked_since_ns = wall_time(report, group->oldest_ns);
-	site->newest_blocked_since_ns = wall_time(report, group->newest_ns);
-	site->oldest_resident_since_ns = wall_time(report, group->first_ns);
-	site->median_blocked_s = age_s(report, group->median_ns);
+	site->oldest_blocked_since_ns = lm_report_wall_time(report, group->oldest_ns);
+	site->newest_blocked_since_ns = lm_report_wall_time(report, group->newest_ns);
+	site->oldest_resident_since_ns = lm_report_wall_time(report, group->first_ns);
+	site->median_blocked_s = lm_report_age_s(report, group->median_ns);
 	site->rate_per_h = lm_group_rate_per_h(&report->monitor->groups, group, report->now_ns, process->key.start_ns);
 	site->idle_pool = is_idle_pool(group);
 	error = fill_stack(report, group, site);
@@ -239,98 +238,7 @@ static int compare_groups(const void *a, const void *b)
 	return order ? order : (x->key.process > y->key.process) - (x->key.process < y->key.process);
 }
 
-/* Site ids hold no PID; the name of a finding does, and the process's start. */
-static void name_finding(const struct lm_group *group, const struct lm_process *process, char id[17])
-{
-	uint64_t hash = group->key.site;
-
-	hash = (hash ^ process->key.tgid) * 0x9e3779b97f4a7c15ull;
-	hash = (hash ^ process->key.start_ns) * 0x9e3779b97f4a7c15ull;
-	snprintf(id, 17, "%016llx", (unsigned long long)(hash ^ hash >> 29));
-}
-
-static const char *text_duration(const struct report *report, double seconds)
-{
-	if (seconds < 120)
-		return lm_arena_format(report->arena, "%.1f s", seconds);
-	if (seconds < 7200)
-		return lm_arena_format(report->arena, "%.0f min", seconds / 60);
-	if (seconds < 172800)
-		return lm_arena_format(report->arena, "%.1f h", seconds / 3600);
-	return lm_arena_format(report->arena, "%.1f d", seconds / 86400);
-}
-
-static const char *place_name(const struct report *report, const struct lm_group *group)
-{
-	const struct lm_frame *frame;
-
-	if (group->leaf)
-		return lm_arena_text(report->arena, group->leaf);
-	if (!group->stack || !group->stack->frames_len)
-		return lm_arena_format(
-			report->arena, "an unknown place (%s)", lm_wait_class_name(group->wait.wait_class));
-	frame = lm_groups_leaf_frame(group->stack);
-	return lm_arena_format(report->arena, "%s+0x%llx", frame->module->name, (unsigned long long)frame->offset);
-}
-
-static void fill_finding(const struct report *report, const struct lm_group *group, struct lm_snapshot_finding *finding)
-{
-	const struct lm_process *process = lm_thread_of(group->residents[0])->process;
-	const struct lm_snapshot_evidence *evidence = &group->verdict.evidence;
-	const char *window = text_duration(report, evidence->window_s);
-	const char *left = evidence->departures == 0
-				   ? "none has left"
-				   : lm_arena_format(report->arena, "%lld have left", (long long)evidence->departures);
-	const char *longest = isnan(evidence->longest_completed_s)
-				      ? "no wait here was seen to end"
-				      : lm_arena_format(report->arena, "the longest wait completed here was %s",
-						text_duration(report, evidence->longest_completed_s));
-
-	name_finding(group, process, finding->id);
-	finding->level = group->verdict.level;
-	finding->type = LM_FINDING_LEAK;
-	finding->pid = process->key.tgid;
-	finding->site = group->key.site;
-	finding->since_ns = wall_time(report, group->verdict.since_ns);
-	finding->evidence = *evidence;
-	finding->summary = lm_arena_format(report->arena,
-		"%lld threads of %s (PID %u) %s %s over %s, spread over %lld of %lld time slices; %s; %s.",
-		(long long)evidence->survivors, process->comm, process->key.tgid,
-		evidence->retrospective ? "were started and blocked in" : "entered", place_name(report, group), window,
-		(long long)evidence->cohorts_filled, (long long)evidence->cohorts, left, longest);
-	finding->wrong_if = lm_arena_format(report->arena,
-		"it is a fixed pool larger than %lld, or waits here normally last over %s", (long long)group->count,
-		window);
-}
-
-static bool has_finding(const struct lm_group *group)
-{
-	return group->count && group->verdict.level != LM_LEVEL_NONE;
-}
-
-static int fill_findings(const struct report *report, struct lm_group *const *groups, size_t len)
-{
-	struct lm_snapshot_finding *findings;
-	size_t shown = 0;
-
-	for (size_t i = 0; i < len; i++)
-		shown += has_finding(groups[i]);
-	findings = lm_arena_alloc(report->arena, shown * sizeof(*findings));
-	if (!findings && shown)
-		return -ENOMEM;
-	shown = 0;
-	for (size_t i = 0; i < len; i++) {
-		if (!has_finding(groups[i]))
-			continue;
-		fill_finding(report, groups[i], &findings[shown++]);
-		report->out->totals.findings[groups[i]->verdict.level]++;
-	}
-	report->out->findings = findings;
-	report->out->findings_len = shown;
-	return 0;
-}
-
-static int fill_sites(const struct report *report)
+static int fill_sites(const struct lm_report *report)
 {
 	struct lm_monitor *monitor = report->monitor;
 	size_t table_len = HASH_COUNT(monitor->groups.table), len = 0;
@@ -356,11 +264,11 @@ static int fill_sites(const struct report *report)
 	report->out->sites = sites;
 	report->out->sites_len = len;
 	report->out->totals.sites = len;
-	return error ? error : fill_findings(report, groups, len);
+	return error ? error : lm_report_findings(report, groups, len);
 }
 
 static void fill_unavailable(
-	const struct report *report, const struct lm_process *process, struct lm_snapshot_process *out)
+	const struct lm_report *report, const struct lm_process *process, struct lm_snapshot_process *out)
 {
 	struct lm_snapshot_unavailable *items = lm_arena_alloc(report->arena, 3 * sizeof(*items));
 
@@ -376,12 +284,13 @@ static void fill_unavailable(
 	out->unavailable = items;
 }
 
-static void fill_process(const struct report *report, const struct lm_process *process, struct lm_snapshot_process *out)
+static void fill_process(
+	const struct lm_report *report, const struct lm_process *process, struct lm_snapshot_process *out)
 {
 	const struct lm_thread *thread;
 
 	out->pid = process->key.tgid;
-	out->start_ns = wall_time(report, process->key.start_ns);
+	out->start_ns = lm_report_wall_time(report, process->key.start_ns);
 	out->comm = lm_arena_text(report->arena, process->comm);
 	out->exe = lm_arena_text(report->arena, process->facts.exe);
 	out->build_id = lm_arena_text(report->arena, process->facts.build_id);
@@ -398,7 +307,7 @@ static void fill_process(const struct report *report, const struct lm_process *p
 	report->out->totals.blocked_threads += out->blocked_threads;
 }
 
-static int fill_processes(const struct report *report)
+static int fill_processes(const struct lm_report *report)
 {
 	size_t len = HASH_COUNT(report->monitor->processes), at = 0;
 	struct lm_snapshot_process *out = lm_arena_alloc(report->arena, len * sizeof(*out));
@@ -415,7 +324,7 @@ static int fill_processes(const struct report *report)
 	return 0;
 }
 
-static int fill_notes(const struct report *report)
+static int fill_notes(const struct lm_report *report)
 {
 	struct lm_monitor *monitor = report->monitor;
 	size_t kept = monitor->notes_len < LM_MONITOR_NOTES ? monitor->notes_len : LM_MONITOR_NOTES, len = 0;
@@ -446,7 +355,7 @@ static int fill_notes(const struct report *report)
 
 int lm_report_build(struct lm_monitor *monitor, uint64_t now_ns, int64_t wall_offset_ns, struct lm_snapshot *snapshot)
 {
-	struct report report = {
+	struct lm_report report = {
 		.monitor = monitor,
 		.arena = lm_arena_new(),
 		.now_ns = now_ns,
@@ -458,8 +367,8 @@ int lm_report_build(struct lm_monitor *monitor, uint64_t now_ns, int64_t wall_of
 	if (!report.arena)
 		return -ENOMEM;
 	snapshot->arena = report.arena;
-	snapshot->time_ns = wall_time(&report, now_ns);
-	snapshot->watching_s = age_s(&report, monitor->watch_start_ns);
+	snapshot->time_ns = lm_report_wall_time(&report, now_ns);
+	snapshot->watching_s = lm_report_age_s(&report, monitor->watch_start_ns);
 	snapshot->losses.torn_reads = monitor->counters.torn_reads;
 	snapshot->losses.scan_truncated = monitor->counters.unknown_threads;
 	error = fill_processes(&report);

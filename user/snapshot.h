@@ -134,6 +134,15 @@ struct lm_snapshot_evidence {
 	bool retrospective;
 };
 
+/* A thread of a deadlock, or the one that has waited longest for a lock. */
+struct lm_snapshot_cycle_member {
+	uint64_t id;
+	const char *comm;
+	uint64_t holds, waits_for; /* addresses of locks; holds 0: none that matters here */
+	const struct lm_snapshot_frame *stack;
+	size_t stack_len;
+};
+
 struct lm_snapshot_finding {
 	char id[17];
 	enum lm_level level;
@@ -142,7 +151,31 @@ struct lm_snapshot_finding {
 	uint64_t site;
 	int64_t since_ns;
 	const char *summary, *wrong_if;
+	const char *held_back; /* what keeps it from a higher level, NULL if nothing does */
 	struct lm_snapshot_evidence evidence;
+	struct {
+		uint64_t object; /* address, 0: the finding is about no lock */
+		uint64_t owner;  /* TID, as leakmon counts where it is known; 0: none, or not known */
+		int64_t waiters; /* threads that wait for it, directly or behind others */
+	} lock;
+	const struct lm_snapshot_cycle_member *cycle; /* of deadlocks, in order: each waits for the next */
+	size_t cycle_len;
+	struct {
+		const char *resource; /* "pids.max" …, NULL: not known, or it does not grow */
+		int64_t limit;
+		int64_t at_ns; /* at the present rate */
+	} exhaustion;
+};
+
+/* A finding of before that did not hold: threads that it rested on have left. */
+struct lm_snapshot_withdrawn {
+	char id[17];
+	enum lm_level level;
+	enum lm_finding_type type;
+	uint32_t pid;
+	uint64_t site;
+	int64_t since_ns, withdrawn_ns;
+	const char *summary;
 };
 
 struct lm_snapshot_losses {
@@ -165,6 +198,8 @@ struct lm_snapshot {
 	size_t sites_len;
 	const struct lm_snapshot_finding *findings; /* worst first */
 	size_t findings_len;
+	const struct lm_snapshot_withdrawn *withdrawn; /* the last ones, for a third of a horizon */
+	size_t withdrawn_len;
 	const char *const *notes; /* what happened since the last report: "process 12 (x) ended", … */
 	size_t notes_len;
 	struct {

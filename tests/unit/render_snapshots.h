@@ -210,6 +210,40 @@ static const struct lm_snapshot_process leaky_processes[] = {
 		ARRAY(unavailable, not_go)},
 };
 
+static const struct lm_snapshot_frame cycle_stack[] = {
+	{.function = "pthread_mutex_lock", .module = "libc.so.6", .offset = 569000},
+	{.function = "Account::transfer", .module = "leaky", .offset = 4242, .file = "account.cpp", .line = 33},
+	{.module = "leaky", .offset = 4711},
+};
+
+static const struct lm_snapshot_cycle_member leaky_cycle[] = {
+	{.id = 1301,
+		.comm = "pay\x1b[31m",
+		.holds = 0x7f10c0de0080,
+		.waits_for = 0x7f10c0de00c0,
+		.stack = cycle_stack,
+		.stack_len = 3},
+	{.id = 1302,
+		.comm = "leaky",
+		.holds = 0x7f10c0de00c0,
+		.waits_for = 0x7f10c0de0080,
+		.stack = cycle_stack,
+		.stack_len = 2},
+};
+
+static const struct lm_snapshot_withdrawn leaky_withdrawn[] = {
+	{.id = "00c0ffee00c0ffee",
+		.level = LM_LEVEL_LIKELY,
+		.type = LM_FINDING_LEAK,
+		.pid = 1234,
+		.site = LOCK_SITE,
+		.since_ns = AGO(5000),
+		.withdrawn_ns = AGO(60),
+		.summary = "4 of the threads of leaky (PID 1234) that the finding about serve rested on have left "
+			   "after all, "
+			   "after up to 31 min."},
+};
+
 static const struct lm_snapshot_finding leaky_findings[] = {
 	{.id = "00c0ffee00c0ffee",
 		.level = LM_LEVEL_CONFIRMED,
@@ -218,6 +252,7 @@ static const struct lm_snapshot_finding leaky_findings[] = {
 		.site = LOCK_SITE,
 		.since_ns = AGO(31.5),
 		.summary = "1499 threads of leaky wait in Store::update for a mutex whose owner (TID 1300) has exited.",
+		.lock = {.object = 0x7f10c0de0040, .waiters = 1499},
 		.evidence = {.survivors = 1499,
 			.departures = 12,
 			.cohorts_filled = -1,
@@ -234,6 +269,8 @@ static const struct lm_snapshot_finding leaky_findings[] = {
 		.summary = "500 threads of leaky entered wait_for_result over 52 min, spread over 8 of 8 time slices; "
 			   "none has left.",
 		.wrong_if = "it is a fixed pool larger than 500, or waits here normally last over 52 min",
+		.held_back = "the process is young",
+		.exhaustion = {.resource = "pids.max", .limit = 32768, .at_ns = AGO(-1128960)},
 		.evidence = {.survivors = 500,
 			.departures = 0,
 			.cohorts_filled = 8,
@@ -242,6 +279,24 @@ static const struct lm_snapshot_finding leaky_findings[] = {
 			.age_floor_s = 600,
 			.longest_completed_s = 1.2,
 			.retrospective = true}},
+	{.id = "9f2c41d07be1a3c6",
+		.level = LM_LEVEL_LIKELY,
+		.type = LM_FINDING_DEADLOCK,
+		.pid = 1234,
+		.site = LOCK_SITE,
+		.since_ns = AGO(720),
+		.summary = "2 threads of leaky (PID 1234) wait for each other in a circle since 12 min ago.",
+		.wrong_if = "one of the waits has a timeout, and its thread then gives up what it holds",
+		.lock = {.object = 0x7f10c0de00c0, .owner = 1302, .waiters = 2},
+		.cycle = leaky_cycle,
+		.cycle_len = 2,
+		.evidence = {.survivors = -1,
+			.departures = -1,
+			.cohorts_filled = -1,
+			.cohorts = -1,
+			.window_s = NAN,
+			.age_floor_s = NAN,
+			.longest_completed_s = NAN}},
 	{.id = "",
 		.level = LM_LEVEL_SUSPECT,
 		.type = LM_FINDING_STUCK,
@@ -267,10 +322,11 @@ static const struct lm_snapshot leaky_snapshot = {
 		.blocked_threads = 2016,
 		.goroutines = -1,
 		.sites = 4,
-		.findings = {0, 1, 1, 1}},
+		.findings = {0, 1, 2, 1}},
 	ARRAY(processes, leaky_processes),
 	ARRAY(sites, leaky_sites),
 	ARRAY(findings, leaky_findings),
+	ARRAY(withdrawn, leaky_withdrawn),
 };
 
 /* What a process may put into every text that it controls. */

@@ -366,7 +366,6 @@ static json_t *site_of(const struct lm_snapshot_site *site, size_t members)
 	set(&object, "departed", count_of(site->departed));
 	set(&object, "oldest_blocked_since", time_of(site->oldest_blocked_since_ns));
 	set(&object, "newest_blocked_since", time_of(site->newest_blocked_since_ns));
-	set(&object, "oldest_resident_since", time_of(site->oldest_resident_since_ns));
 	set(&object, "median_blocked_s", real_of(site->median_blocked_s));
 	set(&object, "rate_per_h", real_of(site->rate_per_h));
 	set(&object, "stack", ARRAY_OF(site, stack, frame_of));
@@ -376,6 +375,7 @@ static json_t *site_of(const struct lm_snapshot_site *site, size_t members)
 	set(&object, "comm", text_of(site->comm));
 	set(&object, "idle_pool", json_boolean(site->idle_pool));
 	set(&object, "stack_why", text_of(site->stack_why));
+	set(&object, "oldest_resident_since", time_of(site->oldest_resident_since_ns));
 	return object;
 }
 
@@ -394,6 +394,45 @@ static json_t *evidence_of(const struct lm_snapshot_evidence *evidence)
 	return object;
 }
 
+static json_t *cycle_member_of(const void *item)
+{
+	const struct lm_snapshot_cycle_member *member = item;
+	json_t *object = json_object();
+
+	set(&object, "id", offset_of(member->id));
+	set(&object, "comm", text_of(member->comm));
+	set(&object, "holds", member->holds ? address_of(member->holds) : json_null());
+	set(&object, "waits_for", address_of(member->waits_for));
+	set(&object, "stack", ARRAY_OF(member, stack, frame_of));
+	return object;
+}
+
+static json_t *exhaustion_of(const struct lm_snapshot_finding *finding)
+{
+	json_t *object;
+
+	if (!finding->exhaustion.resource)
+		return json_null();
+	object = json_object();
+	set(&object, "resource", text_of(finding->exhaustion.resource));
+	set(&object, "limit", count_of(finding->exhaustion.limit));
+	set(&object, "at", time_of(finding->exhaustion.at_ns));
+	return object;
+}
+
+static json_t *lock_of(const struct lm_snapshot_finding *finding)
+{
+	json_t *object;
+
+	if (!finding->lock.object)
+		return json_null();
+	object = json_object();
+	set(&object, "object", address_of(finding->lock.object));
+	set(&object, "owner", finding->lock.owner ? offset_of(finding->lock.owner) : json_null());
+	set(&object, "waiters", count_of(finding->lock.waiters));
+	return object;
+}
+
 static json_t *finding_of(const struct lm_snapshot_finding *finding)
 {
 	json_t *object = json_object();
@@ -407,8 +446,26 @@ static json_t *finding_of(const struct lm_snapshot_finding *finding)
 	set(&object, "summary", text_of(finding->summary));
 	set(&object, "evidence", evidence_of(&finding->evidence));
 	set(&object, "wrong_if", text_of(finding->wrong_if));
-	set(&object, "cycle", json_null());
-	set(&object, "exhaustion", json_null());
+	set(&object, "cycle", finding->cycle_len ? ARRAY_OF(finding, cycle, cycle_member_of) : json_null());
+	set(&object, "exhaustion", exhaustion_of(finding));
+	set(&object, "held_back", text_of(finding->held_back));
+	set(&object, "lock", lock_of(finding));
+	return object;
+}
+
+static json_t *withdrawn_of(const void *item)
+{
+	const struct lm_snapshot_withdrawn *withdrawn = item;
+	json_t *object = json_object();
+
+	set(&object, "id", text_of(withdrawn->id));
+	set(&object, "level", json_string(lm_level_name(withdrawn->level)));
+	set(&object, "type", json_string(lm_finding_type_name(withdrawn->type)));
+	set(&object, "pid", json_integer(withdrawn->pid));
+	set(&object, "site", withdrawn->site ? site_id_of(withdrawn->site) : json_null());
+	set(&object, "since", time_of(withdrawn->since_ns));
+	set(&object, "withdrawn", time_of(withdrawn->withdrawn_ns));
+	set(&object, "summary", text_of(withdrawn->summary));
 	return object;
 }
 
@@ -464,6 +521,10 @@ int lm_render_json(FILE *stream, const struct lm_snapshot *snapshot, const struc
 	close_array(&writer);
 	put_findings(&writer, snapshot, options->min_level);
 	put_value(&writer, "self", self_of(snapshot));
+	open_array(&writer, "withdrawn");
+	for (size_t i = 0; i < snapshot->withdrawn_len && !writer.error; i++)
+		put_value(&writer, NULL, withdrawn_of(&snapshot->withdrawn[i]));
+	close_array(&writer);
 	open_array(&writer, "notes");
 	for (size_t i = 0; i < snapshot->notes_len && !writer.error; i++) {
 		if (snapshot->notes[i])

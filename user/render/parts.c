@@ -164,67 +164,16 @@ struct lm_lines lm_parts_notes(const struct lm_parts *parts)
 			lm_page_print(parts->page, " ×%zu", run);
 		end_line(parts);
 	}
-	return lines_from(parts, first);
-}
+	for (size_t i = 0; i < snapshot->withdrawn_len; i++) {
+		char type[32];
 
-static const char *comm_of(const struct lm_snapshot *snapshot, uint32_t pid)
-{
-	for (size_t i = 0; i < snapshot->processes_len; i++) {
-		if (snapshot->processes[i].pid == pid)
-			return snapshot->processes[i].comm;
+		lm_page_print(parts->page,
+			"withdrawn at %s: %s %s: ", lm_words_time_of_day(snapshot->withdrawn[i].withdrawn_ns).text,
+			lm_level_name(snapshot->withdrawn[i].level),
+			lm_site_type_words(snapshot->withdrawn[i].type, type, sizeof(type)));
+		lm_page_add(parts->page, snapshot->withdrawn[i].summary);
+		end_line(parts);
 	}
-	return NULL;
-}
-
-/* "LIKELY leak: 500 threads of …" */
-static void add_verdict(const struct lm_parts *parts, const struct lm_snapshot_finding *finding)
-{
-	const char *level = lm_level_name(finding->level);
-	char type[32];
-
-	lm_page_style(parts->page, lm_site_level_style(finding->level));
-	for (; *level; level++)
-		lm_page_print(parts->page, "%c", *level >= 'a' && *level <= 'z' ? *level - 'a' + 'A' : *level);
-	lm_page_style(parts->page, LM_STYLE_PLAIN);
-	lm_page_print(parts->page, " %s: ", lm_site_type_words(finding->type, type, sizeof(type)));
-	lm_page_add(parts->page, finding->summary ? finding->summary : "?");
-}
-
-static void add_where(const struct lm_parts *parts, const struct lm_snapshot_finding *finding)
-{
-	struct lm_page *page = parts->page;
-
-	lm_page_print(page, "%*s", INDENT, "");
-	lm_page_style(page, LM_STYLE_DIM);
-	lm_page_add(page, comm_of(parts->snapshot, finding->pid));
-	lm_page_print(page, "[%" PRIu32 "]", finding->pid);
-	if (finding->site)
-		lm_page_print(page, "  site %016" PRIx64, finding->site);
-	if (finding->since_ns > 0)
-		lm_page_print(page, "  since %s (%s)", lm_words_time(finding->since_ns).text,
-			lm_words_duration((double)(parts->snapshot->time_ns - finding->since_ns) / 1e9).text);
-	if (finding->evidence.retrospective)
-		lm_page_print(page, "  judged by what was there at the first look");
-}
-
-struct lm_lines lm_parts_finding(
-	const struct lm_parts *parts, const struct lm_snapshot_finding *finding, struct lm_lines *brief)
-{
-	struct lm_page *page = parts->page;
-	size_t first;
-
-	add_verdict(parts, finding);
-	*brief = (struct lm_lines){lm_page_end(page), 1};
-	first = lm_page_len(page);
-	add_verdict(parts, finding);
-	lm_page_end_prose(page, INDENT);
-	if (finding->wrong_if) {
-		lm_page_print(page, "%*swould be wrong if: ", INDENT, "");
-		lm_page_add(page, finding->wrong_if);
-		lm_page_end_prose(page, 2 * INDENT);
-	}
-	add_where(parts, finding);
-	lm_page_end_prose(page, 2 * INDENT);
 	return lines_from(parts, first);
 }
 

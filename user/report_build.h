@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the two halves of building a report share: sites (report.c) and findings (report_findings.c). */
+#ifndef LM_REPORT_BUILD_H
+#define LM_REPORT_BUILD_H
+
+#include <stdint.h>
+
+#include "user/monitor.h"
+#include "user/snapshot.h"
+
+struct lm_report {
+	struct lm_monitor *monitor;
+	struct lm_arena *arena; /* of the snapshot */
+	uint64_t now_ns;
+	int64_t wall_offset_ns;
+	struct lm_snapshot *out;
+};
+
+/* 0 for a time that is not known. */
+int64_t lm_report_wall_time(const struct lm_report *report, uint64_t boot_ns);
+double lm_report_age_s(const struct lm_report *report, uint64_t since_ns);
+
+/* The lines of a stack, in the arena; len 0 for none. 0 or -ENOMEM. */
+int lm_report_stack(const struct lm_report *report, const struct lm_stack *stack,
+	const struct lm_snapshot_frame **lines, size_t *len);
+
+/* Fills the findings, worst first, and those that were withdrawn. groups: those with members, worst first. 0 or
+ * -ENOMEM. */
+int lm_report_findings(const struct lm_report *report, struct lm_group *const *groups, size_t len);
+
+#endif
