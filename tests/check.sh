@@ -101,11 +101,13 @@ layer() {
 # Modules of user space, lowest first: each includes only its own rank and those below.
 ranks=(
 	'log|stacks|snapshot|load|stays|ksyms|proc|proc_files|proc_maps|kernel|output|live'
-	'opts|waits|wait_names|verdicts|probe|resolver/[a-z_]+|render/[a-z_]+'
+	'opts|waits|wait_names|verdicts|owners|probe|resolver/[a-z_]+|render/[a-z_]+'
 	'groups'
-	'monitor|monitor_place|monitor_judge'
+	'lockgraph'
+	'monitor|monitor_place|monitor_judge|monitor_locks'
 	'report_build|report_findings'
 	'report'
+	'session_locks'
 	'session'
 	'watch|doctor'
 	'main'
@@ -123,7 +125,7 @@ layers() {
 	# renderers see plain data
 	layer allow '^user/render/' '^<|^user/snapshot[.]h$|^user/render/' || status=1
 	# pure modules know neither /proc nor the kernel
-	layer deny '^user/(monitor[a-z_]*|groups|verdicts|load|stays|waits|stacks|opts|snapshot|report)[.]' \
+	layer deny '^user/(monitor[a-z_]*|groups|verdicts|owners|lockgraph|load|stays|waits|stacks|opts|snapshot|report)[.]' \
 		'^user/(proc|probe|kernel|ksyms|output|live|resolver/.*)[.]h$' || status=1
 	# the unprivileged worker knows nothing of what is done with its answers
 	layer allow '^user/resolver/([^c]|c[^l])' '^<|^leakmon_abi[.]h$|^user/(resolver/[a-z_]+|stacks|log)[.]h$' || status=1

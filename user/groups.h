@@ -81,7 +81,7 @@ struct lm_group {
 		const char *why; /* static text */
 	} stuck;
 	unsigned int guards; /* enum lm_verdict_guards, those that only the caller can know */
-	bool piled_up;       /* its members wait for locks whose owners are known */
+	int64_t piled_up;    /* members that wait for locks whose owners are known */
 
 	/* over the present residents; valid while !changed */
 	bool changed;

@@ -95,6 +95,7 @@ static void leave_group(struct lm_monitor *monitor, struct lm_thread *thread, ui
 
 static void remove_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 {
+	lm_thread_forget_owner(thread);
 	leave_group(monitor, thread, monitor->now_ns);
 	lm_monitor_forget_stack(monitor, thread);
 	HASH_DEL(monitor->threads, thread);
@@ -135,6 +136,7 @@ void lm_monitor_free(struct lm_monitor *monitor)
 	HASH_ITER (hh, monitor->processes, process, next)
 		remove_process(monitor, process);
 	lm_groups_free(&monitor->groups);
+	lm_monitor_drop_lock_findings(monitor);
 	for (size_t i = 0; i < monitor->notes_len && i < LM_MONITOR_NOTES; i++)
 		free(monitor->notes[i]);
 	free(monitor->watched);
@@ -159,6 +161,7 @@ static void became_another_program(struct lm_monitor *monitor, struct lm_process
 	process->exec_id = exec_id;
 	DL_FOREACH(process->threads, thread)
 	{
+		lm_thread_forget_owner(thread);
 		leave_group(monitor, thread, monitor->now_ns);
 		lm_monitor_forget_stack(monitor, thread);
 	}
@@ -334,6 +337,7 @@ static void take_blocked(struct lm_monitor *monitor, struct lm_thread *thread, c
 	uint64_t ended_ns = end_of_wait(thread, record);
 	enum lm_stay_change change = LM_STAY_ENDED;
 
+	lm_thread_forget_owner(thread);
 	copy_facts(thread, record);
 	lm_stay_note(&thread->stay, record, thread->wait_since_ns);
 	if (before.at_ns)
@@ -354,6 +358,7 @@ static void take_blocked(struct lm_monitor *monitor, struct lm_thread *thread, c
 
 static void take_running(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
 {
+	lm_thread_forget_owner(thread);
 	if (thread->ticks && thread->resident.group && !thread->away) {
 		/* a look may catch it between two of its waits */
 		thread->away = true;

@@ -21,6 +21,7 @@
 #include "leakmon_abi.h"
 #include "user/groups.h"
 #include "user/load.h"
+#include "user/owners.h"
 #include "user/snapshot.h"
 #include "user/stacks.h"
 #include "user/stays.h"
@@ -47,6 +48,14 @@ struct lm_pending {
 	uint64_t kernel_stack[];
 };
 
+/* A thread that waits for a lock whose owner is on record: where, and what was read there. It is dropped when the
+ * thread runs, so that two equal reads are of one wait. */
+struct lm_lock_wait {
+	struct lm_owner_read read;
+	struct lm_owner owner;
+	uint64_t first_read_ns, last_read_ns; /* the first and last read of this owner; 0: not read yet */
+};
+
 struct lm_process;
 
 struct lm_thread {
@@ -70,6 +79,8 @@ struct lm_thread {
 	uint64_t woken_ns;            /* at this look it waits again where another thread has woken it then; 0 = no */
 	bool ticks;                   /* its stay is a row of waits that timers end */
 	bool away;                    /* it ran at the last look, and is expected back */
+	struct lm_lock_wait *lock;    /* NULL: it waits for nothing that somebody holds */
+	uint32_t holds_for;           /* waiters for locks that it holds */
 	struct lm_pending *pending;   /* what is needed for its stack; NULL once it is grouped, or not blocked */
 	const struct lm_stack *stack; /* unwound but not yet confirmed; with a reference */
 	const char *stack_why;
@@ -198,6 +209,17 @@ int lm_monitor_settle(struct lm_monitor *monitor);
  * called for each before it is forgotten. */
 void lm_monitor_on_gone(
 	struct lm_monitor *monitor, void (*gone)(struct lm_process *process, void *context), void *context);
+
+/* What a thread waits for, for the caller to read the memory of (lock->read): set when its place is found out. */
+void lm_thread_expect_owner(struct lm_thread *thread, const struct lm_owner_wait *wait);
+void lm_thread_forget_owner(struct lm_thread *thread);
+/* Who holds it, as read at that time; NULL: that could not be told. */
+void lm_thread_set_owner(struct lm_thread *thread, const struct lm_owner *owner, uint64_t now_ns);
+
+/* Finds deadlocks, locks without an owner and pile-ups among what was read, after a look that followed the reads.
+ * Before lm_monitor_judge. 0 or -ENOMEM. */
+int lm_monitor_analyse_locks(struct lm_monitor *monitor);
+void lm_monitor_drop_lock_findings(struct lm_monitor *monitor);
 
 /* Evaluates the verdicts of groups that are due for it; all of them if final. 0 or -ENOMEM. */
 int lm_monitor_judge(struct lm_monitor *monitor, bool final);

@@ -163,15 +163,6 @@ static struct lm_thread *first_of(const struct lm_group *group)
 	return lm_thread_of(group->residents[first]);
 }
 
-static bool holds_what_others_want(const struct lm_monitor *monitor, const struct lm_thread *thread)
-{
-	for (size_t i = 0; i < monitor->lock_findings_len; i++) {
-		if (monitor->lock_findings[i].owner == thread)
-			return true;
-	}
-	return false;
-}
-
 /* Waits that have an end where all is well. Who waits for work, a client or a signal may wait for ever. */
 static bool should_end(const struct lm_group *group)
 {
@@ -204,7 +195,7 @@ static void judge_stuck(struct lm_monitor *monitor, struct lm_group *group)
 	if (group->wait.wait_class == LM_WAIT_DISK && stay_ns > lm_verdict_scaled_ns(horizon_ns, STUCK_DISK_S)) {
 		group->stuck.level = LM_LEVEL_LIKELY;
 		group->stuck.why = "it is in uninterruptible sleep (state D)";
-	} else if (stay_ns > long_ns && holds_what_others_want(monitor, thread)) {
+	} else if (stay_ns > long_ns && thread->holds_for) {
 		group->stuck.level = LM_LEVEL_LIKELY;
 		group->stuck.why = "others wait for a lock that it holds";
 	} else if (stay_ns > long_ns && should_end(group)) {
@@ -227,7 +218,7 @@ static void drop_old_withdrawn(struct lm_monitor *monitor)
 /* Threads behind a lock whose owner is known are no leak, whatever the owner does; kernel threads never are. */
 static bool may_leak(const struct lm_group *group)
 {
-	return group->count && !group->kernel_thread && !group->piled_up;
+	return group->count && !group->kernel_thread && 2 * group->piled_up < group->count;
 }
 
 int lm_monitor_judge(struct lm_monitor *monitor, bool final)

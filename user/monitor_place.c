@@ -3,6 +3,7 @@
  * stack say together. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "user/monitor.h"
@@ -133,6 +134,34 @@ static void classify(const struct lm_monitor *monitor, const struct lm_thread *t
 	lm_wait_classify(&evidence, wait);
 }
 
+/* Is the C library of the stack musl? A static one has no name: then its locks are taken for glibc's, and do not fit. */
+static bool has_musl(const struct lm_stack *stack)
+{
+	for (size_t i = 0; stack && i < stack->frames_len; i++) {
+		const char *module = stack->frames[i]->module->name;
+
+		if (strncmp(module, "ld-musl", 7) == 0 || strncmp(module, "libc.musl", 9) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Prepares to find out who holds what the thread waits for. */
+static void expect_owner(struct lm_thread *thread, enum lm_wait_class wait_class)
+{
+	const char *user[NAMES_MAX];
+	size_t len = user_names(thread->stack, user);
+	struct lm_owner_wait wait = {
+		.wait_class = wait_class,
+		.regs = thread->pending->regs,
+		.is_musl = has_musl(thread->stack),
+	};
+
+	for (size_t i = 0; i < len && !wait.has_lock_function; i++)
+		wait.has_lock_function = user[i] && lm_owner_is_lock_function(user[i]);
+	lm_thread_expect_owner(thread, &wait);
+}
+
 static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 {
 	struct lm_place place = {
@@ -152,6 +181,8 @@ static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 	if (lm_groups_find(&monitor->groups, &place, &group))
 		return -ENOMEM;
 	thread->placed_ns = monitor->now_ns;
+	if (can_unwind(thread) && place.wait.wait_class <= LM_WAIT_FUTEX_OTHER)
+		expect_owner(thread, place.wait.wait_class);
 	lm_monitor_forget_stack(monitor, thread);
 	thread->resident.wait_since_ns = thread->wait_since_ns;
 	thread->resident.has_object = place.wait.has_object;

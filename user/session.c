@@ -19,11 +19,13 @@
 #include "user/proc.h"
 #include "user/report.h"
 #include "user/resolver/client.h"
+#include "user/session_locks.h"
 #include "user/stacks.h"
 
 #define NS_PER_S 1000000000ull
 #define PROC_ROOT "/proc"
 #define UNWIND_BATCH 512 /* bounds the memory of a look; a batch of one process takes about 5 ms */
+#define LOCKS_EVERY_NS NS_PER_S
 #define CONFIRM_ROUNDS 2 /* looks that confirm stacks, at most: what still moves waits for the next look */
 #define EXIT_FAILED 2
 #define EXIT_REFUSED 77
@@ -38,6 +40,7 @@ struct lm_session {
 	int *pidfds; /* of the processes named with -p */
 	size_t pidfds_len;
 	uint64_t looks_truncated, skipped_processes;
+	uint64_t locks_read_ns;
 	double scan_s;
 	bool look_complete; /* of the look under way: END has come */
 	struct lm_thread *wanted[UNWIND_BATCH];
@@ -363,6 +366,13 @@ static bool unwind_all(struct lm_session *session)
 	return any;
 }
 
+/* Who ran until the scan after the reads may have taken or released a lock meanwhile: it tells. */
+static int look_at_locks(struct lm_session *session)
+{
+	session->locks_read_ns = now_on(CLOCK_BOOTTIME);
+	return lm_session_read_locks(session->monitor, session->locks_read_ns) ? scan(session) : 0;
+}
+
 int lm_session_look(struct lm_session *session)
 {
 	int error = scan(session);
@@ -370,7 +380,11 @@ int lm_session_look(struct lm_session *session)
 	/* A stack counts only if its thread has not run while it was read: the next look tells. */
 	for (int round = 0; !error && round < CONFIRM_ROUNDS && unwind_all(session); round++)
 		error = scan(session);
-	return error ? error : lm_monitor_settle(session->monitor);
+	if (!error)
+		error = lm_monitor_settle(session->monitor);
+	if (!error && now_on(CLOCK_BOOTTIME) - session->locks_read_ns >= LOCKS_EVERY_NS)
+		error = look_at_locks(session);
+	return error;
 }
 
 static void fill_rss(struct lm_session *session)
@@ -423,7 +437,10 @@ int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot
 {
 	uint64_t now_ns = now_on(CLOCK_BOOTTIME);
 	int64_t wall_offset_ns = (int64_t)(now_on(CLOCK_REALTIME) - now_ns);
-	int error = lm_monitor_judge(session->monitor, final);
+	int error = lm_monitor_analyse_locks(session->monitor);
+
+	if (!error)
+		error = lm_monitor_judge(session->monitor, final);
 
 	fill_rss(session);
 	memset(snapshot, 0, sizeof(*snapshot));
