@@ -243,8 +243,8 @@ static struct lm_thread *longest_waiter(const struct analysis *analysis, const s
 	return longest;
 }
 
-static int add_group(struct analysis *analysis, const struct lm_lock_group *group, enum lm_finding_type type,
-	enum lm_level level)
+static int add_group(
+	struct analysis *analysis, const struct lm_lock_group *group, enum lm_finding_type type, enum lm_level level)
 {
 	struct lm_thread *longest = longest_waiter(analysis, group);
 	struct lm_lock_finding *finding = new_finding(analysis->monitor, 1);
@@ -284,7 +284,7 @@ static enum lm_level pileup_level(const struct analysis *analysis, const struct 
 		waited_ns < lm_verdict_scaled_ns(monitor->config.horizon_ns, PILEUP_SUSPECT_S))
 		return LM_LEVEL_NONE;
 	return waited_ns >= likely_ns && blocked_ns(monitor, owner->wait_since_ns) >= likely_ns ? LM_LEVEL_LIKELY
-												 : LM_LEVEL_SUSPECT;
+												: LM_LEVEL_SUSPECT;
 }
 
 static int add_findings(struct analysis *analysis, const struct lm_lockgraph *graph)
@@ -297,8 +297,8 @@ static int add_findings(struct analysis *analysis, const struct lm_lockgraph *gr
 		const struct lm_lock_group *orphan = &graph->orphans[i];
 		bool is_sure = orphan->confirmed && orphan->weakest != LM_OWNER_SOFT;
 
-		error = add_group(analysis, orphan, LM_FINDING_ORPHANED_LOCK,
-			is_sure ? LM_LEVEL_CONFIRMED : LM_LEVEL_LIKELY);
+		error = add_group(
+			analysis, orphan, LM_FINDING_ORPHANED_LOCK, is_sure ? LM_LEVEL_CONFIRMED : LM_LEVEL_LIKELY);
 	}
 	for (size_t i = 0; i < graph->pileups_len && !error; i++) {
 		enum lm_level level = pileup_level(analysis, &graph->pileups[i]);

@@ -134,7 +134,8 @@ static void classify(const struct lm_monitor *monitor, const struct lm_thread *t
 	lm_wait_classify(&evidence, wait);
 }
 
-/* Is the C library of the stack musl? A static one has no name: then its locks are taken for glibc's, and do not fit. */
+/* Is the C library of the stack musl? A static one has no name: then its locks are taken for glibc's, and do not fit.
+ */
 static bool has_musl(const struct lm_stack *stack)
 {
 	for (size_t i = 0; stack && i < stack->frames_len; i++) {
