@@ -22,7 +22,7 @@ struct lm_lock_edge {
 	uint64_t process, object; /* the lock */
 	enum lm_owner_strength strength;
 	bool owner_gone; /* the owner does not exist any more */
-	bool confirmed;  /* see lockwatch.h */
+	bool confirmed;  /* read twice over one wait, see monitor_locks.c */
 };
 
 /* How the chain "waits for a thread that waits for …" ends. */

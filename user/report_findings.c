@@ -150,6 +150,17 @@ static const char *circle(const struct lm_report *report, const struct lm_lock_f
 	return text;
 }
 
+/* Threads that are in no circle, but wait for one that is. */
+static const char *those_behind(const struct lm_report *report, const struct lm_lock_finding *lock)
+{
+	int64_t behind = lock->waiters - (int64_t)lock->members_len;
+
+	if (behind <= 0)
+		return "";
+	return lm_arena_format(
+		report->arena, " %" PRId64 " more %s behind them.", behind, plural(behind, "waits", "wait"));
+}
+
 static void describe_deadlock(
 	const struct lm_report *report, const struct lm_lock_finding *lock, struct lm_snapshot_finding *finding)
 {
@@ -158,13 +169,14 @@ static void describe_deadlock(
 
 	if (lock->members_len == 1)
 		finding->summary = lm_arena_format(report->arena,
-			"Thread %" PRIu32 " of %s waits in %s for a lock that it holds itself, 0x%" PRIx64
-			", since %s ago.",
-			first->tid, process, thread_place(report, first), lock->object, age);
+			"Thread %" PRIu32 " of %s has waited for %s in %s for a lock that it holds itself, 0x%" PRIx64
+			".%s",
+			first->tid, process, age, thread_place(report, first), lock->object,
+			those_behind(report, lock));
 	else
 		finding->summary = lm_arena_format(report->arena,
-			"%zu threads of %s wait for each other in a circle since %s ago: %s.", lock->members_len,
-			process, age, circle(report, lock));
+			"%zu threads of %s have waited for each other in a circle for %s: %s.%s", lock->members_len,
+			process, age, circle(report, lock), those_behind(report, lock));
 	finding->wrong_if = lock->soft ? "one of the waits has a timeout, and its thread then gives up what it holds"
 			    : lock->level == LM_LEVEL_CONFIRMED
 				    ? "somebody who does not hold one of these locks releases it"
@@ -178,7 +190,7 @@ static void describe_orphan(
 
 	finding->summary = lm_arena_format(report->arena,
 		"%" PRId64 " %s of %s %s in %s for the lock 0x%" PRIx64 ", whose owner, TID %" PRIu32
-		", no longer exists; for %s.",
+		", is gone: it has ended, or is of the process that this one was forked from; for %s.",
 		lock->waiters, plural(lock->waiters, "thread", "threads"), text_process(report, first->process),
 		plural(lock->waiters, "waits", "wait"), thread_place(report, first), lock->object, lock->owner_tid,
 		text_age(report, lock->since_ns));

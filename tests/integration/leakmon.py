@@ -95,7 +95,7 @@ SCHEMA = {
     "findings": [{
         "id": "text", "level": "level", "type": "type", "pid": "positive", "site": "site", "since": "time?",
         "summary": "text", "evidence": {
-            "survivors": "count", "departures": "count", "cohorts_filled": "count", "cohorts": "count",
+            "survivors": "count?", "departures": "count?", "cohorts_filled": "count?", "cohorts": "count?",
             "window_s": "duration?", "age_floor_s": "duration?", "longest_completed_s": "duration?",
             "retrospective": "bool"},
         "wrong_if": "text", "cycle": "any", "exhaustion": "any"}],
@@ -152,6 +152,8 @@ def check_snapshot(snapshot, all_sites=True):
                     f"totals.findings.{level}")
     for finding in snapshot["findings"]:
         check(not all_sites or (finding["pid"], finding["site"]) in keys, "a finding names no listed site", finding)
+        check(finding["type"] not in ("leak", "connections") or None not in finding["evidence"].values()
+              or finding["evidence"]["longest_completed_s"] is None, "a finding about growth has its evidence", finding)
 
 
 def check_site(site, now, watching_s, processes):

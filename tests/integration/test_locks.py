@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Deadlocks, locks whose owner is gone, and pile-ups, in real programs: each one found with exactly its threads."""
+
+from harness import build, check, check_equal, children, settle, status, test, tids
+from leakmon import Watch, functions, snapshot
+
+DEADLOCKS = ["ab-ba", "self", "three", "recursive", "pi", "rwlock", "join"]
+FAST = ["--horizon", "30s"]  # a pile-up is worth a word after a second
+
+
+def of_type(report, kind):
+    return [finding for finding in report["findings"] if finding["type"] == kind]
+
+
+def members(finding):
+    return sorted(member["id"] for member in finding["cycle"])
+
+
+def outside(pid, inner):
+    """The TID that leakmon knows of a thread that its own PID namespace knows by another."""
+    return next(tid for tid in tids(pid) if int(status(pid, tid)["NSpid"].split()[-1]) == inner)
+
+
+def check_all_found(report, pid, groups):
+    cycles = {tuple(members(finding)): finding for finding in of_type(report, "deadlock")}
+    expected = {name: tuple(sorted(outside(pid, tid) for tid in groups[name])) for name in DEADLOCKS + ["timed"]}
+    for name in DEADLOCKS:
+        check(expected[name] in cycles, f"the deadlock {name} {expected[name]} is found", list(cycles))
+        finding = cycles[expected[name]]
+        check_equal(finding["level"], "confirmed", f"the level of {name}", finding)
+        held = {member["id"]: member["holds"] for member in finding["cycle"]}
+        for index, member in enumerate(finding["cycle"]):
+            following = finding["cycle"][(index + 1) % len(finding["cycle"])]
+            check_equal(member["waits_for"], held[following["id"]], f"{name}: each waits for what the next one holds", finding)
+            check("start_thread" in " ".join(str(frame["function"]) for frame in member["stack"]),
+                  f"{name}: the whole stack of {member['id']}", member)
+        check(str(expected[name][0]) in finding["summary"], f"{name}: the summary names its threads", finding)
+    timed = cycles.pop(expected["timed"], None)
+    check(not timed or timed["level"] != "confirmed", "a cycle of timed waits is not confirmed", timed)
+    check_equal(sorted(cycles), sorted(expected[name] for name in DEADLOCKS), "no deadlock is invented", report["findings"])
+    behind = [cycles[expected[name]] for name in ("ab-ba", "three", "recursive", "pi")]
+    check(all(finding["lock"]["waiters"] == len(finding["cycle"]) + 1 for finding in behind),
+          "who waits behind a deadlock is counted", behind)
+
+
+@test("host", "namespace")
+def every_deadlock_is_found_with_exactly_its_threads(t, where):
+    if where == "host":
+        process = t.start(build("locks"))
+        pid = process.pid
+    else:
+        process = t.start("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", build("locks"))
+        pid = children(process.pid)[0]
+    groups = process.truth["groups"]
+    # they formed before leakmon came
+    watch = Watch(t, *FAST, "-p", pid, "--members", 100, "1s")
+    report = watch.until("all deadlocks are confirmed", lambda report: len(
+        [finding for finding in of_type(report, "deadlock") if finding["level"] == "confirmed"]) >= len(DEADLOCKS))
+    check_all_found(report, pid, groups)
+    orphans = of_type(report, "orphaned_lock")
+    check_equal(sorted(finding["lock"]["waiters"] for finding in orphans)[-1:], [1], "a waiter each", orphans)
+    check(all(finding["lock"]["owner"] is None for finding in orphans), "an orphan has no owner", orphans)
+    pileups = of_type(watch.until("the pile-up", lambda report: of_type(report, "pileup")), "pileup")
+    check_equal(len(pileups), 1, "one pile-up, and none behind the deadlocks", pileups)
+    check_equal(pileups[0]["lock"]["waiters"], len(groups["slow"]), "waiters behind the slow holder", pileups)
+    holder = pileups[0]["lock"]["owner"]
+    check(str(holder) in pileups[0]["summary"] and "sleep_ms" in pileups[0]["summary"], "who holds it, and where", pileups)
+    check_equal(of_type(report, "leak"), [], "no leak behind locks", report)
+    t.note(pileups[0]["summary"])
+    watch.end()
+
+
+@test()
+def one_look_calls_a_deadlock_likely(t):
+    process = t.start(build("locks"))
+    settle(process.pid, running=1)
+    report = snapshot(t, "--min-blocked", "50ms", "-p", process.pid)
+    cycles = {tuple(members(finding)): finding["level"] for finding in of_type(report, "deadlock")}
+    for name in DEADLOCKS:
+        check_equal(cycles.get(tuple(sorted(process.truth["groups"][name]))), "likely", name, report["findings"])
+
+
+@test()
+def a_lock_that_a_child_inherited_locked_is_an_orphan(t):
+    process = t.start(build("locks"), "fork")
+    watch = Watch(t, "-p", process.truth["child"], "1s")
+    report = watch.until("it is confirmed", lambda report: any(
+        finding["level"] == "confirmed" for finding in of_type(report, "orphaned_lock")))
+    finding = of_type(report, "orphaned_lock")[0]
+    check(str(process.pid) in finding["summary"], "the sentence names the owner on record", finding)
+    site = next(site for site in report["sites"] if site["site"] == finding["site"])
+    check("take" in functions(site), "the finding names the place", site)
+    watch.end()
