@@ -32,6 +32,7 @@ struct lm_monitor_config {
 	/* the name of the kernel function at an address and the offset in it, NULL if not known */
 	const char *(*kernel_symbol)(const void *context, uint64_t address, uint64_t *offset);
 	const void *kernel_symbol_context;
+	bool (*thread_exists)(uint32_t tid); /* of leakmon's own PID namespace; NULL: not known of those not watched */
 };
 
 /* What only the caller can find out about a process; texts are owned by the process. */

@@ -85,6 +85,15 @@ static uint64_t number_of(const struct lm_thread *thread)
 	return (uintptr_t)thread;
 }
 
+/* May the owner of a shared lock be a thread that is not watched? Its number says so where it means the same to us. */
+static bool exists_elsewhere(const struct lm_monitor *monitor, const struct lm_thread *waiter)
+{
+	if (!monitor->watched)
+		return false;
+	return waiter->tid != waiter->own_tid || !monitor->config.thread_exists ||
+	       monitor->config.thread_exists(waiter->lock->owner.tid);
+}
+
 /* An owner that is not among the threads of the process is gone; of a shared lock it may be one that is not watched. */
 static bool is_gone(const struct analysis *analysis, const struct lm_thread *waiter, const struct lm_thread *owner)
 {
@@ -94,7 +103,9 @@ static bool is_gone(const struct analysis *analysis, const struct lm_thread *wai
 		return true;
 	if (owner)
 		return owner->start_ns > waiter->wait_since_ns; /* the number was used again */
-	return on_record->tid && waiter->own_tid && (!on_record->process_shared || !analysis->monitor->watched);
+	if (!on_record->tid || !waiter->own_tid)
+		return false;
+	return !on_record->process_shared || !exists_elsewhere(analysis->monitor, waiter);
 }
 
 static void add_edge(struct analysis *analysis, struct lm_thread *waiter)

@@ -63,6 +63,14 @@ static const char *kernel_symbol(const void *context, uint64_t address, uint64_t
 	return session->ksyms ? lm_ksyms_find(session->ksyms, address, offset) : NULL;
 }
 
+static bool thread_exists(uint32_t tid)
+{
+	uint64_t start_ns;
+
+	/* /proc/TID is there for every thread, though it lists processes alone */
+	return lm_proc_start(PROC_ROOT, tid, &start_ns) == 0;
+}
+
 static void close_target(struct lm_process *process, void *context)
 {
 	struct lm_session *session = context;
@@ -172,6 +180,7 @@ static int open_monitor(struct lm_session *session)
 		.members = session->config->members,
 		.kernel_symbol = kernel_symbol,
 		.kernel_symbol_context = session,
+		.thread_exists = thread_exists,
 	};
 	int error = lm_stacks_new(&session->stacks);
 

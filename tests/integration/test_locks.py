@@ -58,7 +58,8 @@ def every_deadlock_is_found_with_exactly_its_threads(t, where):
         [finding for finding in of_type(report, "deadlock") if finding["level"] == "confirmed"]) >= len(DEADLOCKS))
     check_all_found(report, pid, groups)
     orphans = of_type(report, "orphaned_lock")
-    check_equal(sorted(finding["lock"]["waiters"] for finding in orphans)[-1:], [1], "a waiter each", orphans)
+    # of a lock between processes whose owner had a number of another PID namespace nothing is known
+    check_equal([finding["lock"]["waiters"] for finding in orphans], [1, 1] if where == "host" else [1], "orphans", orphans)
     check(all(finding["lock"]["owner"] is None for finding in orphans), "an orphan has no owner", orphans)
     pileups = of_type(watch.until("the pile-up", lambda report: of_type(report, "pileup")), "pileup")
     check_equal(len(pileups), 1, "one pile-up, and none behind the deadlocks", pileups)
