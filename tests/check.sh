@@ -42,7 +42,7 @@ eval "bpf_flags=($(sed -n 2p <<<"$flags"))"
 
 mapfile -t c_all < <(files '*.c' '*.h' '*.cpp')
 mapfile -t sources < <(files 'user/*.c' 'tests/unit/*.c')
-mapfile -t blockers < <(files 'tests/integration/blockers/*.c')
+mapfile -t programs < <(files 'tests/*.c' | grep -vE '^tests/(unit|fuzz)/|[.]bpf[.]c$')
 mapfile -t headers < <(files 'user/*.h' 'include/*.h')
 mapfile -t bpf_sources < <(files 'bpf/*.bpf.c')
 mapfile -t bpf_headers < <(files 'bpf/*.h')
@@ -68,8 +68,9 @@ compile_clang() {
 	each clang "${c_flags[@]}" -Wall -Wextra -Werror -fsyntax-only -- "${sources[@]}"
 }
 
-compile_blockers() {
-	each "${CC:-gcc}" -O2 -Wall -Wextra -Wno-missing-field-initializers -Werror -c -o /dev/null -- "${blockers[@]}"
+compile_programs() {
+	each "${CC:-gcc}" -O2 -Wall -Wextra -Wno-missing-field-initializers -Werror -I. -Iinclude -D_GNU_SOURCE \
+		-c -o /dev/null -- "${programs[@]}"
 }
 
 compile_bpf() {
@@ -179,7 +180,7 @@ no_machine_names() {
 
 check "${#sources[@]} C files: gcc, warnings are errors" compile_gcc
 check "${#sources[@]} C files: clang, warnings are errors" compile_clang
-check "${#blockers[@]} blockers: gcc, warnings are errors" compile_blockers
+check "${#programs[@]} programs of the tests: gcc, warnings are errors" compile_programs
 check "${#bpf_sources[@]} BPF files: clang, warnings are errors" compile_bpf
 check "$((${#headers[@]} + ${#bpf_headers[@]})) headers compile alone" headers_alone
 check "layers: who includes whom" layers

@@ -396,21 +396,22 @@ void lm_probe_losses(const struct lm_probe *probe, struct lm_probe_losses *losse
 	losses->program_missed = missed_runs(probe) + probe->skel->bss->switch_missed;
 }
 
-/* fdinfo says what a map holds, also what grew since it was made. */
-static uint64_t map_memory(int fd)
+/* fdinfo says what a map holds, also what grew since it was made; before Linux 6.4 not what is in a ring buffer. */
+static uint64_t map_memory(const struct bpf_map *map)
 {
+	uint64_t at_least = bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF ? bpf_map__max_entries(map) : 0;
 	char path[64], line[256];
 	unsigned long long bytes = 0;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
 	file = fopen(path, "re");
 	if (!file)
-		return 0;
+		return at_least;
 	while (fgets(line, sizeof(line), file) && sscanf(line, "memlock: %llu", &bytes) != 1)
 		;
 	fclose(file);
-	return bytes;
+	return bytes > at_least ? bytes : at_least;
 }
 
 uint64_t lm_probe_memory(const struct lm_probe *probe)
@@ -418,7 +419,7 @@ uint64_t lm_probe_memory(const struct lm_probe *probe)
 	struct bpf_map *map;
 	uint64_t bytes = 0;
 
-	bpf_object__for_each_map(map, probe->skel->obj) bytes += map_memory(bpf_map__fd(map));
+	bpf_object__for_each_map(map, probe->skel->obj) bytes += map_memory(map);
 	/* fdinfo leaves out what task storage holds: one value for each thread of the last look */
 	return bytes + probe->skel->bss->look_threads * bpf_map__value_size(probe->skel->maps.threads);
 }
