@@ -102,7 +102,7 @@ layer() {
 # Modules of user space, lowest first: each includes only its own rank and those below.
 ranks=(
 	'log|stacks|snapshot|load|stays|ksyms|proc|proc_files|proc_maps|kernel|output|live'
-	'opts|waits|wait_names|verdicts|owners|probe|resolver/[a-z_]+|render/[a-z_]+'
+	'opts|waits|wait_names|wait_python|verdicts|owners|probe|resolver/[a-z_]+|render/[a-z_]+'
 	'groups'
 	'lockgraph'
 	'monitor|monitor_place|monitor_judge|monitor_locks'

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/wait_python.h"
+
 #define NS_PER_S 1000000000ull
 #define S_PER_H 3600.0
 
@@ -63,13 +65,16 @@ static bool only_waits(const struct lm_frame *frame)
 /*
  * The frames that tell one place from another: [*first, *end), without those that wait for their caller and without
  * libc's that start threads. All of them if nothing else is left. By file where that is enough, so that a stripped
- * program has the same sites.
+ * program has the same sites. A Python stack begins with the Python frame that it is known by.
  */
 static void normalise(const struct lm_stack *stack, size_t *first, size_t *end)
 {
+	bool python;
+
 	*first = 0;
 	*end = stack->frames_len;
-	while (*first < *end && only_waits(stack->frames[*first]))
+	python = lm_wait_python_leaf(stack, first);
+	while (!python && *first < *end && only_waits(stack->frames[*first]))
 		(*first)++;
 	while (*end > *first && in_libc(stack->frames[*end - 1]))
 		(*end)--;
@@ -94,9 +99,13 @@ static uint64_t hash_stack(uint64_t hash, const struct lm_stack *stack)
 {
 	const struct lm_frame *frames[LM_STACK_MAX];
 	size_t first, end, len = 0;
+	bool python;
 
 	normalise(stack, &first, &end);
+	python = end > first && stack->frames[first]->python;
 	for (size_t i = first; i < end; i++) {
+		if (python && lm_wait_is_interpreter(stack->frames[i]))
+			continue;
 		frames[len++] = stack->frames[i];
 		len = fold(frames, len);
 	}
@@ -116,6 +125,10 @@ static uint64_t hash_place(const struct lm_place *place)
 
 static bool has_idle_worker(const struct lm_stack *stack)
 {
+	size_t leaf;
+
+	if (stack && lm_wait_python_leaf(stack, &leaf))
+		return lm_wait_is_idle_python(stack);
 	for (size_t i = 0; stack && i < stack->frames_len; i++) {
 		for (size_t f = 0; f < stack->frames[i]->functions_len; f++) {
 			const char *name = stack->frames[i]->functions[f].name;

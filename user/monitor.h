@@ -40,6 +40,7 @@ struct lm_process_facts {
 	char *exe, *build_id, *container_id;
 	uint64_t rss_bytes;     /* 0 = not known */
 	const char *unresolved; /* static text: why its stacks cannot be had, NULL if they can */
+	const char *no_python;  /* the same of its Python frames */
 };
 
 /* A thread whose stack is wanted, or wanted and waiting to be confirmed. */

@@ -95,6 +95,9 @@ static size_t user_names(const struct lm_stack *stack, const char **names)
 	size_t len = 0;
 
 	for (size_t i = 0; stack && i < stack->frames_len; i++) {
+		/* a Python function may be called as one of libc's is, but does not wait in the kernel itself */
+		if (stack->frames[i]->python)
+			continue;
 		for (size_t f = 0; f < stack->frames[i]->functions_len && len < NAMES_MAX; f++)
 			names[len++] = stack->frames[i]->functions[f].name;
 		if (!stack->frames[i]->functions_len && len < NAMES_MAX)

@@ -70,6 +70,19 @@ int lm_report_stack(const struct lm_report *report, const struct lm_stack *stack
 	return 0;
 }
 
+/* The line of a Python frame that the place is known by, NULL if it is known by another. */
+static const struct lm_snapshot_frame *python_place(const struct lm_stack *stack, const struct lm_snapshot_frame *lines)
+{
+	const struct lm_frame *leaf = stack && stack->frames_len ? lm_groups_leaf_frame(stack) : NULL;
+	size_t at = 0;
+
+	if (!leaf || !leaf->python)
+		return NULL;
+	for (size_t i = 0; stack->frames[i] != leaf; i++)
+		at += stack->frames[i]->functions_len ? stack->frames[i]->functions_len : 1;
+	return &lines[at];
+}
+
 static int fill_stack(const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_site *site)
 {
 	site->stack_why = group->stack_why;
@@ -77,7 +90,10 @@ static int fill_stack(const struct lm_report *report, const struct lm_group *gro
 		site->stack_why = "the frame below could not be found";
 	else if (group->stack && group->stack->end == LM_STACK_TRUNCATED)
 		site->stack_why = "deeper frames are left out";
-	return lm_report_stack(report, group->stack, &site->stack, &site->stack_len);
+	if (lm_report_stack(report, group->stack, &site->stack, &site->stack_len))
+		return -ENOMEM;
+	site->place = python_place(group->stack, site->stack);
+	return 0;
 }
 
 static int fill_kernel_stack(
@@ -270,12 +286,14 @@ static int fill_sites(const struct lm_report *report)
 static void fill_unavailable(
 	const struct lm_report *report, const struct lm_process *process, struct lm_snapshot_process *out)
 {
-	struct lm_snapshot_unavailable *items = lm_arena_alloc(report->arena, 3 * sizeof(*items));
+	struct lm_snapshot_unavailable *items = lm_arena_alloc(report->arena, 4 * sizeof(*items));
 
 	if (!items)
 		return;
 	if (process->facts.unresolved)
 		items[out->unavailable_len++] = (struct lm_snapshot_unavailable){"stacks", process->facts.unresolved};
+	if (process->facts.no_python)
+		items[out->unavailable_len++] = (struct lm_snapshot_unavailable){"python", process->facts.no_python};
 	if (process->compat)
 		items[out->unavailable_len++] =
 			(struct lm_snapshot_unavailable){"stacks", "32-bit code is not unwound"};

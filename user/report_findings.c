@@ -48,8 +48,11 @@ static const char *text_process(const struct lm_report *report, const struct lm_
 
 static const char *place_name(const struct lm_report *report, const struct lm_group *group)
 {
-	const struct lm_frame *frame;
+	const struct lm_frame *frame = group->leaf ? lm_groups_leaf_frame(group->stack) : NULL;
 
+	if (frame && frame->python)
+		return lm_arena_format(
+			report->arena, "%s (%s:%u)", group->leaf, frame->module->name, frame->functions[0].line);
 	if (group->leaf)
 		return lm_arena_text(report->arena, group->leaf);
 	if (!group->stack || !group->stack->frames_len)

@@ -324,13 +324,15 @@ static void learn_facts(struct lm_session *session, struct lm_process *process)
 	}
 }
 
-/* The build id is known once the resolver has seen the executable. */
-static void learn_build_id(struct lm_process *process)
+/* What is known once the resolver has seen the executable: the build id, and whether Python can be read. */
+static void learn_from_resolver(struct lm_process *process)
 {
 	const char *build_id = process->target ? lm_target_build_id(process->target) : NULL;
 
 	if (build_id && !process->facts.build_id)
 		process->facts.build_id = strdup(build_id);
+	if (process->target)
+		process->facts.no_python = lm_target_python_why(process->target);
 }
 
 /* Unwinds what is wanted of one process. Returns true if there was anything. */
@@ -356,7 +358,7 @@ static bool unwind_process(struct lm_session *session, struct lm_process *proces
 		error = lm_target_unwind(session->resolver, process->target, session->requests, len);
 		for (size_t i = 0; i < len; i++)
 			lm_monitor_set_stack(session->wanted[i], session->requests[i].stack, session->requests[i].why);
-		learn_build_id(process);
+		learn_from_resolver(process);
 		if (error) {
 			process->facts.unresolved = why_no_target(error);
 			session->skipped_processes += error != -ESRCH;

@@ -107,7 +107,8 @@ struct lm_snapshot_site {
 	bool idle_pool; /* known for idle workers: shown as such, below the rest */
 	const struct lm_snapshot_frame *stack;
 	size_t stack_len;
-	const char *stack_why; /* why the stack is missing or ends early, NULL if it is whole */
+	const struct lm_snapshot_frame *place; /* of stack: what the site is known by. NULL: what the names tell */
+	const char *stack_why;                 /* why the stack is missing or ends early, NULL if it is whole */
 	const struct lm_snapshot_frame *kernel_stack;
 	size_t kernel_stack_len;
 	const struct lm_snapshot_member *members;

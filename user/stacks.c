@@ -221,6 +221,7 @@ int lm_stacks_frame(struct lm_stacks *stacks, const struct lm_frame *frame, cons
 	entry->frame.module = frame->module;
 	entry->frame.offset = frame->offset;
 	entry->frame.function_start = frame->function_start;
+	entry->frame.python = frame->python;
 	if (frame->functions_len && copy_functions(frame, &entry->frame))
 		goto free_entry;
 	entry->key.module = frame->module;
@@ -236,6 +237,15 @@ free_entry:
 	free_functions(&entry->frame);
 	free(entry);
 	return -ENOMEM;
+}
+
+uint64_t lm_stacks_python_offset(const char *name, uint32_t first_line, uint32_t line)
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 0x100000001b3ull;
+	return (hash & 0x1fff) << 40 | (uint64_t)(first_line & 0xfffff) << 20 | (line & 0xfffff);
 }
 
 /* FNV-1a over what is equal on every machine. */

@@ -31,11 +31,19 @@ struct lm_function {
 struct lm_frame {
 	const struct lm_module *module;
 	uint64_t offset;                     /* file offset of the program counter (of the return address in callers);
-						the address itself in [anon] */
+						the address itself in [anon]; see lm_stacks_python_offset() */
 	uint64_t function_start;             /* file offset of the function's first instruction, 0 if not known */
+	bool python;                         /* of a Python program: the module is its source file */
 	uint32_t functions_len;              /* 0: no symbol */
 	const struct lm_function *functions; /* innermost (inlined) first, the physical function last */
 };
+
+/*
+ * What stands for the program counter of a Python frame: 20 bits each of the function's first line and of the line that
+ * it is in, and 13 of the hash of its name, as one file may have many functions in one line. Equal on every machine for
+ * the same source, and no more than what JSON readers take for a whole number.
+ */
+uint64_t lm_stacks_python_offset(const char *name, uint32_t first_line, uint32_t line);
 
 enum lm_stack_end {
 	LM_STACK_COMPLETE,  /* reached the outermost frame */

@@ -370,7 +370,8 @@ static const char *const wait_functions[] = {
 static const char *const idle_workers[] = {"*ThreadPoolExecutor.getTask*", "*ThreadPoolExecutor::getTask*",
 	"*ThreadPoolExecutor;::getTask*", "*ForkJoinPool.awaitWork*", "*ForkJoinPool::awaitWork*",
 	"*ForkJoinPool;::awaitWork*", "*concurrent.futures.thread*_worker*",
-	"py::_worker:*concurrent/futures/thread.py*", "g_thread_pool_wait_for_new_task"};
+	"py::_worker:*concurrent/futures/thread.py*", "py::worker:multiprocessing/pool.py",
+	"g_thread_pool_wait_for_new_task"};
 
 /* Does text match the pattern? At a mismatch the last "*" takes one more character, so the time is that of the two
  * lengths multiplied at most, whatever a process calls its functions. */

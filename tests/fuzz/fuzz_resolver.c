@@ -19,6 +19,7 @@
 
 #include "user/resolver/names.h"
 #include "user/resolver/perf_map.h"
+#include "user/resolver/python_layout.h"
 #include "user/resolver/rows.h"
 #include "user/resolver/symbols.h"
 #include "user/resolver/unwind.h"
@@ -116,6 +117,7 @@ static int to_file(const unsigned char *bytes, size_t size)
 static void look_up(struct lm_elf *elf, struct lm_rows *rows)
 {
 	static struct lm_symbol_line lines[LM_INLINED_MAX];
+	struct lm_python_symbols python;
 	struct timespec now;
 
 	for (int i = 0; i < ADDRESSES; i++) {
@@ -130,6 +132,7 @@ static void look_up(struct lm_elf *elf, struct lm_rows *rows)
 		if (i == ADDRESSES / 2)
 			lm_elf_trim(elf);
 	}
+	lm_python_find_symbols(elf, &python);
 }
 
 /* A stack that holds nothing but addresses of code and of itself. */

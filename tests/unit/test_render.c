@@ -249,6 +249,29 @@ static long lines_with(const char *text, const char *part)
 	return lines;
 }
 
+static void a_site_stands_in_the_table_by_the_place_that_the_report_gives(void **state)
+{
+	static const struct lm_snapshot_frame stack[] = {
+		{.function = "sem_wait", .module = "libc.so.6"},
+		{.function = "_PyEval_EvalFrameDefault", .module = "python3.11"},
+		{.function = "Condition.wait", .module = "threading.py", .file = "/lib/threading.py", .line = 320},
+		{.function = "work", .module = "worker.py", .file = "/app/worker.py", .line = 12},
+	};
+	const struct lm_render_options window = {.columns = 130, .rows = 30};
+	struct lm_snapshot_site site = {.pid = 7, .comm = "app", .count = 3, .stack = stack, .stack_len = LEN(stack)};
+	struct lm_snapshot snapshot = {.sites = &site, .sites_len = 1};
+	char *text;
+
+	(void)state;
+	text = render_to_text(lm_render_text, &snapshot, &window);
+	assert_non_null(strstr(text, "app[7]   _PyEval_EvalFrameDefault  "));
+	free(text);
+	site.place = &stack[3];
+	text = render_to_text(lm_render_text, &snapshot, &window);
+	assert_non_null(strstr(text, "app[7]   work (worker.py:12)  "));
+	free(text);
+}
+
 static void sites_left_out_are_counted_in_every_window(void **state)
 {
 	struct lm_arena *arena = lm_arena_new();
@@ -665,6 +688,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_that_a_terminal_acts_on_is_ever_written),
 		cmocka_unit_test(text_fits_every_window),
+		cmocka_unit_test(a_site_stands_in_the_table_by_the_place_that_the_report_gives),
 		cmocka_unit_test(sites_left_out_are_counted_in_every_window),
 		cmocka_unit_test(frames_left_out_are_counted_in_every_window),
 		cmocka_unit_test(frames_are_never_left_out_without_a_window),

@@ -72,6 +72,8 @@ static bool only_waits(const struct lm_snapshot_frame *frame)
 /* The frame that a site is known by: the innermost of the application. NULL if there is none at all. */
 static const struct lm_snapshot_frame *place_of(const struct lm_snapshot_site *site)
 {
+	if (site->place)
+		return site->place;
 	for (size_t i = 0; i < site->stack_len; i++) {
 		if (!only_waits(&site->stack[i]))
 			return &site->stack[i];
@@ -99,6 +101,31 @@ static size_t frame_width(const struct lm_snapshot_frame *frame)
 	       (size_t)snprintf(NULL, 0, "+0x%" PRIx64, frame->offset);
 }
 
+/* The place of a site. One that the report gives is of a program whose files are its modules: people look for lines. */
+static void add_place(struct lm_page *page, const struct lm_snapshot_site *site)
+{
+	const struct lm_snapshot_frame *place = place_of(site);
+
+	if (!place)
+		return;
+	add_frame(page, place);
+	if (!site->place || !is_named(place->module) || !place->line)
+		return;
+	lm_page_print(page, " (");
+	lm_page_add(page, place->module);
+	lm_page_print(page, ":%" PRIu32 ")", place->line);
+}
+
+static size_t place_width(const struct lm_snapshot_site *site)
+{
+	const struct lm_snapshot_frame *place = place_of(site);
+	size_t width = place ? frame_width(place) : 0;
+
+	if (site->place && is_named(place->module) && place->line)
+		width += (size_t)snprintf(NULL, 0, " (:%" PRIu32 ")", place->line) + lm_page_width(place->module);
+	return width;
+}
+
 static void add_process(struct lm_page *page, const struct lm_snapshot_site *site)
 {
 	lm_page_add(page, site->comm);
@@ -116,7 +143,6 @@ static void widen(size_t *width, size_t needed, size_t most)
 void lm_site_measure(const struct lm_snapshot *snapshot, const struct lm_site_view *view, struct lm_site_widths *widths)
 {
 	const struct lm_snapshot_site *site = view->site;
-	const struct lm_snapshot_frame *place = place_of(site);
 	struct cells cells = cells_of(snapshot, site);
 
 	widen(&widths->count, lm_page_width(cells.count.text), SIZE_MAX);
@@ -129,8 +155,7 @@ void lm_site_measure(const struct lm_snapshot *snapshot, const struct lm_site_vi
 	widen(&widths->process,
 		(site->comm ? lm_page_width(site->comm) : 0) + (size_t)snprintf(NULL, 0, "[%" PRIu32 "]", site->pid),
 		PROCESS_MAX);
-	if (place)
-		widen(&widths->place, frame_width(place), PLACE_MAX);
+	widen(&widths->place, place_width(site), PLACE_MAX);
 }
 
 /* How many different things the members wait on, if that is known. */
@@ -248,7 +273,6 @@ void lm_site_fit(const struct lm_render_options *options, struct lm_site_widths 
 static void add_row(struct lm_page *page, const struct lm_snapshot *snapshot, const struct lm_site_widths *widths,
 	const struct lm_site_view *view)
 {
-	const struct lm_snapshot_frame *place = place_of(view->site);
 	struct cells cells = cells_of(snapshot, view->site);
 	size_t column;
 
@@ -261,8 +285,7 @@ static void add_row(struct lm_page *page, const struct lm_snapshot *snapshot, co
 	lm_page_cell(page, column + wider(widths->process, HEAD_PROCESS));
 	lm_page_print(page, "  ");
 	column = lm_page_column(page);
-	if (place)
-		add_frame(page, place);
+	add_place(page, view->site);
 	lm_page_cell(page, column + wider(widths->place, HEAD_PLACE));
 	add_right(page, "  ", cells.median.text, wider(widths->median, HEAD_MEDIAN));
 	add_right(page, "  ", cells.arrived.text, wider(widths->arrived, HEAD_ARRIVED));

@@ -169,6 +169,7 @@ void lm_resolver_free(struct lm_resolver *resolver)
 	if (!resolver)
 		return;
 	end_worker(resolver);
+	lm_python_free_known(resolver);
 	free(resolver);
 }
 

@@ -66,6 +66,9 @@ int lm_target_unwind(struct lm_resolver *resolver, struct lm_target *target, str
 /* Reads memory of the target through its descriptor: bytes read (may be short), or -errno. */
 ssize_t lm_target_read(struct lm_target *target, uint64_t address, void *buffer, size_t size);
 
+/* Why the target's Python frames are not shown: static text. NULL if they are, or it has none. */
+const char *lm_target_python_why(const struct lm_target *target);
+
 /* Build id of the main executable in hex, NULL if not known. Owned by the target. */
 const char *lm_target_build_id(const struct lm_target *target);
 

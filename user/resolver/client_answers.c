@@ -23,7 +23,8 @@ static char *take_text(const char **at, const char *end, size_t len, bool *faile
 }
 
 /* Reads one struct lm_symbol_reply with its functions and stores the frame. */
-static int take_symbol(struct lm_resolver *resolver, const char **at, const char *end, struct lm_frame *frame)
+static int take_symbol(
+	struct lm_resolver *resolver, const char **at, const char *end, uint32_t message_module, struct lm_frame *frame)
 {
 	struct lm_function functions[LM_INLINED_MAX] = {0};
 	struct lm_symbol_reply reply;
@@ -54,7 +55,11 @@ static int take_symbol(struct lm_resolver *resolver, const char **at, const char
 	frame->function_start = reply.function_start;
 	frame->functions_len = reply.functions_len;
 	frame->functions = functions;
-	error = failed ? -EPROTO : lm_stacks_frame(resolver->config.stacks, frame, &stored);
+	error = failed ? -EPROTO : 0;
+	if (!error && message_module == LM_MODULE_PYTHON)
+		error = lm_python_learn(resolver, frame->offset, frame);
+	if (!error)
+		error = lm_stacks_frame(resolver->config.stacks, frame, &stored);
 	for (uint32_t i = 0; i < reply.functions_len; i++) {
 		free((char *)functions[i].name);
 		free((char *)functions[i].file);
@@ -62,7 +67,8 @@ static int take_symbol(struct lm_resolver *resolver, const char **at, const char
 	return error;
 }
 
-/* The module of a frame that the worker named; the store's "[anon]" for code without a file. */
+/* The module of a frame that the worker named; the store's "[anon]" for code without a file. NULL for a place in a
+ * Python program. */
 static int stored_module(
 	struct lm_resolver *resolver, const struct lm_target *target, uint32_t id, const struct lm_module **module)
 {
@@ -70,6 +76,10 @@ static int stored_module(
 
 	if (id == LM_MODULE_NONE)
 		return lm_stacks_module(resolver->config.stacks, "[anon]", NULL, 0, module);
+	if (id == LM_MODULE_PYTHON) {
+		*module = NULL;
+		return 0;
+	}
 	if (id == LM_MODULE_PERF && target->perf_module) {
 		*module = target->perf_module;
 		return 0;
@@ -109,7 +119,7 @@ static int ask_symbols(
 
 		error = stored_module(resolver, target, frames[i].module, &frame.module);
 		if (!error)
-			error = take_symbol(resolver, &at, end, &frame);
+			error = take_symbol(resolver, &at, end, frames[i].module, &frame);
 		resolver->counters.symbol_failed += known && !known->readable;
 	}
 	return error ? error : (int)head.len;
@@ -130,6 +140,23 @@ static int ask_all_symbols(
 	return 0;
 }
 
+/* The frame in the store, NULL if it is not there. */
+static int find_stored(struct lm_resolver *resolver, const struct lm_target *target,
+	const struct lm_frame_message *message, const struct lm_frame **frame)
+{
+	const struct lm_module *module;
+	uint64_t offset = message->offset;
+	int error = stored_module(resolver, target, message->module, &module);
+
+	if (error)
+		return error;
+	*frame = NULL;
+	if (message->module == LM_MODULE_PYTHON && !lm_python_known(resolver, message->offset, &module, &offset))
+		return 0;
+	*frame = lm_stacks_find_frame(resolver->config.stacks, module, offset);
+	return 0;
+}
+
 /* Makes sure that all frames are stored, asking for those that are not in as few messages as possible. */
 static int store_frames(
 	struct lm_resolver *resolver, const struct lm_target *target, const struct lm_frame_message *frames, size_t len)
@@ -138,12 +165,12 @@ static int store_frames(
 	size_t unknown_len = 0;
 
 	for (size_t i = 0; i < len; i++) {
-		const struct lm_module *module;
-		int error = stored_module(resolver, target, frames[i].module, &module);
+		const struct lm_frame *frame;
+		int error = find_stored(resolver, target, &frames[i], &frame);
 
 		if (error)
 			return error;
-		if (lm_stacks_find_frame(resolver->config.stacks, module, frames[i].offset))
+		if (frame)
 			continue;
 		unknown[unknown_len++] = frames[i];
 		if (unknown_len < LM_SYMBOLS_MAX)
@@ -166,11 +193,7 @@ static int intern(struct lm_resolver *resolver, const struct lm_target *target, 
 	int error = store_frames(resolver, target, frames, len);
 
 	for (size_t i = 0; i < len && !error; i++) {
-		const struct lm_module *module;
-
-		error = stored_module(resolver, target, frames[i].module, &module);
-		if (!error)
-			stored[i] = lm_stacks_find_frame(resolver->config.stacks, module, frames[i].offset);
+		error = find_stored(resolver, target, &frames[i], &stored[i]);
 		if (!error && !stored[i])
 			error = -ENOMEM;
 	}
@@ -178,7 +201,7 @@ static int intern(struct lm_resolver *resolver, const struct lm_target *target, 
 }
 
 /* The answers to one message; returns how many, or -errno. */
-static int take_stacks(struct lm_resolver *resolver, const struct lm_target *target, const char *reply, size_t size,
+static int take_stacks(struct lm_resolver *resolver, struct lm_target *target, const char *reply, size_t size,
 	struct lm_unwind_request *requests, size_t len, unsigned *flags)
 {
 	struct lm_reply_head answered;
@@ -189,6 +212,7 @@ static int take_stacks(struct lm_resolver *resolver, const struct lm_target *tar
 	memcpy(&answered, reply, sizeof(answered));
 	if (!answered.len || answered.len > len)
 		return -EPROTO;
+	target->python = answered.python;
 	for (size_t i = 0; i < answered.len; i++) {
 		struct lm_unwind_reply head;
 		struct lm_frame_message frames[LM_STACK_MAX];
@@ -220,6 +244,8 @@ int lm_answers_unwind(struct lm_resolver *resolver, struct lm_target *target, st
 	char *reply;
 	int size, answered;
 
+	if (lm_python_is_full(resolver))
+		lm_python_forget(resolver);
 	for (size_t i = 0; i < len; i++)
 		message.regs[i] = requests[i].regs;
 	size = lm_resolver_ask(resolver, LM_MESSAGE_UNWIND, &message,

@@ -39,6 +39,7 @@ void lm_modules_forget(struct lm_resolver *resolver)
 	resolver->unused_modules = NULL;
 	resolver->unused_modules_len = 0;
 	resolver->last_module = 0;
+	lm_python_forget(resolver);
 }
 
 static void remove_unused(struct lm_resolver *resolver, struct lm_known_module *module)

@@ -2,7 +2,8 @@
 /*
  * The client's own structures, shared by its parts: client.c (the worker process),
  * client_modules.c (what it was given), client_maps.c (what it knows of an address
- * space), client_answers.c (what it says), client_target.c (all of it in order).
+ * space), client_answers.c (what it says), client_python.c (what of that are places in
+ * Python programs), client_target.c (all of it in order).
  */
 #ifndef LM_RESOLVER_CLIENT_STATE_H
 #define LM_RESOLVER_CLIENT_STATE_H
@@ -24,6 +25,8 @@ struct lm_resolver {
 	struct lm_known_module *unused_modules; /* those that no target maps, oldest first */
 	uint32_t unused_modules_len;
 	uint32_t last_module, last_target;
+	struct lm_python_known *python_places; /* of this generation */
+	struct lm_python_file *python_files;
 	struct lm_resolver_counters counters;
 	double ended_cpu_s; /* of workers that have ended */
 	_Alignas(16) char buffer[LM_MESSAGE_MAX];
@@ -48,6 +51,7 @@ struct lm_target {
 	const struct lm_module *perf_module; /* NULL: none */
 	int64_t perf_size;
 	uint64_t perf_inode;
+	enum lm_python_status python;
 };
 
 /* One request and its reply, which is left in resolver->buffer: its size, or -errno. A worker that does not answer in
@@ -88,5 +92,19 @@ enum lm_answer_flags {
  * one) or -errno; adds to *flags (enum lm_answer_flags). */
 int lm_answers_unwind(struct lm_resolver *resolver, struct lm_target *target, struct lm_unwind_request *requests,
 	size_t len, unsigned *flags);
+
+/* The place in a Python program that the worker gave this number: its file as a module and its offset there. False if
+ * it is not known, or not any more. */
+bool lm_python_known(
+	const struct lm_resolver *resolver, uint64_t number, const struct lm_module **module, uint64_t *offset);
+/* Notes it: frame has the place's one function, and its first line as function_start; module, offset and start are set.
+ * 0 or -ENOMEM. */
+int lm_python_learn(struct lm_resolver *resolver, uint64_t number, struct lm_frame *frame);
+/* Forgets the numbers: with the worker that gave them, or because there are so many. */
+void lm_python_forget(struct lm_resolver *resolver);
+/* Are there too many? */
+bool lm_python_is_full(const struct lm_resolver *resolver);
+/* Forgets the files as well. */
+void lm_python_free_known(struct lm_resolver *resolver);
 
 #endif

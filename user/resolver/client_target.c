@@ -59,6 +59,18 @@ ssize_t lm_target_read(struct lm_target *target, uint64_t address, void *buffer,
 	return len < 0 ? -errno : len;
 }
 
+const char *lm_target_python_why(const struct lm_target *target)
+{
+	switch (target->python) {
+	case LM_PYTHON_UNKNOWN_VERSION:
+		return "this build of Python is not known: only native frames are shown";
+	case LM_PYTHON_UNREADABLE:
+		return "its interpreter's memory could not be read: only native frames are shown";
+	default:
+		return NULL;
+	}
+}
+
 const char *lm_target_build_id(const struct lm_target *target)
 {
 	return target->build_id;

@@ -149,6 +149,7 @@ void lm_elf_free(struct lm_elf *elf)
 	if (elf->debug_fd >= 0)
 		close(elf->debug_fd);
 	elf_end(elf->elf);
+	free(elf->python);
 	free(elf);
 }
 

@@ -38,7 +38,8 @@ struct lm_elf {
 	size_t units_len;
 	uint64_t *starts; /* of functions, ascending; NULL: not looked at yet */
 	size_t starts_len;
-	uint64_t deadline_ns; /* for what may take long, CLOCK_MONOTONIC; 0: none */
+	struct lm_python_symbols *python; /* NULL: not looked at yet; see python.c */
+	uint64_t deadline_ns;             /* for what may take long, CLOCK_MONOTONIC; 0: none */
 };
 
 /* Has what is being done with this module taken too long? */

@@ -36,8 +36,9 @@ enum lm_message_type {
 /* Opens the replies to LM_MESSAGE_UNWIND and LM_MESSAGE_SYMBOLS. What is slow is answered in parts: those that the
  * budget allowed, but at least one. */
 struct lm_reply_head {
-	uint32_t len; /* how many of the request are answered */
-	uint32_t pad[3];
+	uint32_t len;    /* how many of the request are answered */
+	uint32_t python; /* enum lm_python_status of the target, in those to LM_MESSAGE_UNWIND */
+	uint32_t pad[2];
 };
 
 struct lm_message {
@@ -60,6 +61,9 @@ struct lm_module_reply {
 
 #define LM_MODULE_NONE 0          /* code without a file */
 #define LM_MODULE_PERF UINT32_MAX /* code without a file that the JIT's symbols name */
+/* A Python frame: offset is the number of a place, which the worker gives once in its life. Its symbol is one function;
+ * function_start is its first line. */
+#define LM_MODULE_PYTHON (UINT32_MAX - 1)
 
 struct lm_map_message {
 	uint64_t start, end, file_offset;
@@ -87,6 +91,14 @@ enum lm_unwind_status {
 	LM_UNWIND_TRUNCATED,
 	LM_UNWIND_BROKEN,
 	LM_UNWIND_NO_MEMORY, /* the stack could not be read */
+};
+
+/* What came of looking for Python frames in a target. */
+enum lm_python_status {
+	LM_PYTHON_NONE,            /* there is no interpreter, or nothing was asked of it */
+	LM_PYTHON_READ,            /* frames were read, or there were none */
+	LM_PYTHON_UNKNOWN_VERSION, /* an interpreter that is laid out in a way that is not known */
+	LM_PYTHON_UNREADABLE,      /* its memory is not what its version says it should be */
 };
 
 struct lm_frame_message {

@@ -19,8 +19,10 @@
 
 #include "user/resolver/client.h"
 #include "user/resolver/module.h"
+#include "user/resolver/names.h"
 #include "user/resolver/perf_map.h"
 #include "user/resolver/protocol.h"
+#include "user/resolver/python.h"
 #include "user/resolver/sandbox.h"
 #include "user/resolver/symbols.h"
 #include "user/resolver/unwind.h"
@@ -51,6 +53,7 @@ struct worker {
 	struct module *modules;
 	struct target *targets;
 	struct lm_unwinder unwinder;
+	struct lm_python *python;
 	uint32_t unwound_target; /* that the unwinder knows, 0 = none */
 	size_t perf_bytes;       /* of all targets' symbols */
 	bool grown;              /* has read debug information since it was trimmed */
@@ -267,6 +270,7 @@ static void turn_to(struct worker *worker, const struct target *target)
 	unwinder->regions = target->regions;
 	unwinder->regions_len = target->regions_len;
 	unwinder->perf_map = target->perf_map;
+	lm_python_turn(worker->python, target->mem_fd, target->regions, target->regions_len);
 	worker->unwound_target = target->id;
 }
 
@@ -286,17 +290,21 @@ static int take_unwind(struct worker *worker, const void *payload, size_t size)
 	if (!target)
 		return -EPROTO;
 	turn_to(worker, target);
+	lm_python_begin(worker->python, end_ns);
 	for (i = 0; i < request->len && (i == 0 || now_ns() < end_ns); i++) {
 		struct lm_unwind_reply *reply = (struct lm_unwind_reply *)(worker->out + at);
+		enum lm_unwind_status status;
 		size_t len;
 
-		reply->status = lm_unwinder_run(unwinder, &request->regs[i], reply->frames, LM_STACK_MAX, &len);
+		status = lm_unwinder_run(unwinder, &request->regs[i], reply->frames, LM_STACK_MAX, &len);
+		len = lm_python_add(worker->python, &request->regs[i], reply->frames, len, LM_STACK_MAX, &status);
+		reply->status = status;
 		reply->unmapped = unwinder->unmapped;
 		reply->unnamed = unwinder->unnamed;
 		reply->len = len;
 		at += sizeof(*reply) + len * sizeof(reply->frames[0]);
 	}
-	*head = (struct lm_reply_head){.len = i};
+	*head = (struct lm_reply_head){.len = i, .python = lm_python_status(worker->python)};
 	return lm_message_send(worker->socket, LM_MESSAGE_UNWIND, worker->out, at, -1);
 }
 
@@ -312,6 +320,21 @@ static uint16_t append_text(struct worker *worker, size_t *at, const char *text,
 	return len;
 }
 
+/* The one function of a Python frame; its first line is given as the start. */
+static size_t find_python_function(
+	struct worker *worker, uint64_t number, struct lm_symbol_line *line, uint64_t *first_line)
+{
+	const struct lm_python_place *place = lm_python_place(worker->python, number);
+
+	if (!place)
+		return 0;
+	*line = (struct lm_symbol_line){.line = place->line};
+	lm_name_copy(place->name, line->name);
+	lm_name_copy(place->file, line->file);
+	*first_line = place->first_line;
+	return 1;
+}
+
 /* The functions of a frame; their names in lines. Returns how many. */
 static size_t find_functions(struct worker *worker, const struct target *target, const struct lm_frame_message *frame,
 	uint64_t end_ns, struct lm_symbol_line *lines, uint64_t *start)
@@ -322,6 +345,8 @@ static size_t find_functions(struct worker *worker, const struct target *target,
 	size_t len;
 
 	*start = 0;
+	if (frame->module == LM_MODULE_PYTHON)
+		return find_python_function(worker, frame->offset, &lines[0], start);
 	if (frame->module == LM_MODULE_PERF && target && lm_perf_map_find(target->perf_map, at, start)) {
 		lines[0] = (struct lm_symbol_line){0};
 		lm_perf_map_name(target->perf_map, at, lines[0].name, sizeof(lines[0].name));
@@ -473,6 +498,8 @@ int lm_resolver_worker_main(int socket_fd)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	error = lm_rows_new(&worker.unwinder.rows);
+	if (!error)
+		error = lm_python_new(&worker.python);
 	if (!error)
 		error = lm_sandbox_enter();
 	if (error)
