@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "leakmon_abi.h"
+#include "user/exhaustion.h"
 #include "user/groups.h"
 #include "user/load.h"
 #include "user/owners.h"
@@ -38,7 +39,10 @@ struct lm_monitor_config {
 /* What only the caller can find out about a process; texts are owned by the process. */
 struct lm_process_facts {
 	char *exe, *build_id, *container_id;
-	uint64_t rss_bytes;     /* 0 = not known */
+	uint64_t rss_bytes;                     /* 0 = not known */
+	uint64_t first_rss_bytes, first_rss_ns; /* when it was first known, 0 = not yet */
+	bool limits_known;                      /* asked for only where something grows */
+	struct lm_limits limits;
 	const char *unresolved; /* static text: why its stacks cannot be had, NULL if they can */
 	const char *no_python;  /* the same of its Python frames */
 };

@@ -198,7 +198,7 @@ static void judge_stuck(struct lm_monitor *monitor, struct lm_group *group)
 	} else if (stay_ns > long_ns && thread->holds_for) {
 		group->stuck.level = LM_LEVEL_LIKELY;
 		group->stuck.why = "others wait for a lock that it holds";
-	} else if (stay_ns > long_ns && should_end(group)) {
+	} else if (stay_ns > long_ns && group->verdict.level == LM_LEVEL_NONE && should_end(group)) {
 		group->stuck.level = LM_LEVEL_SUSPECT;
 		group->stuck.why = "such a wait should have ended long ago";
 	}

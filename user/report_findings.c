@@ -97,6 +97,33 @@ static void describe_leak(const struct lm_report *report, const struct lm_group 
 		window);
 }
 
+/* Growth of the resident memory, NAN until there was time to see any. */
+static double bytes_per_h(const struct lm_report *report, const struct lm_process_facts *facts)
+{
+	double watched_s = facts->first_rss_ns ? lm_report_age_s(report, facts->first_rss_ns) : 0;
+	double enough_s = report->monitor->config.horizon_ns / NS_PER_S / LM_VERDICT_STEPS_PER_HORIZON;
+
+	if (watched_s < enough_s || !facts->rss_bytes)
+		return NAN;
+	return ((double)facts->rss_bytes - facts->first_rss_bytes) / watched_s * 3600;
+}
+
+static void fill_exhaustion(
+	const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_finding *finding)
+{
+	const struct lm_process *process = lm_thread_of(group->residents[0])->process;
+	double threads_per_h =
+		lm_group_rate_per_h(&report->monitor->groups, group, report->now_ns, process->key.start_ns);
+	struct lm_exhaustion first;
+
+	if (!process->facts.limits_known || !lm_exhaustion_first(&process->facts.limits, threads_per_h,
+						    bytes_per_h(report, &process->facts), &first))
+		return;
+	finding->exhaustion.resource = first.resource;
+	finding->exhaustion.limit = first.limit;
+	finding->exhaustion.at_ns = lm_report_wall_time(report, report->now_ns) + (int64_t)(first.in_s * NS_PER_S);
+}
+
 static void fill_leak(const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_finding *finding)
 {
 	const struct lm_process *process = lm_thread_of(group->residents[0])->process;
@@ -109,6 +136,7 @@ static void fill_leak(const struct lm_report *report, const struct lm_group *gro
 	finding->since_ns = lm_report_wall_time(report, group->verdict.since_ns);
 	finding->evidence = group->verdict.evidence;
 	finding->held_back = group->verdict.held_back;
+	fill_exhaustion(report, group, finding);
 	describe_leak(report, group, text_process(report, process), finding);
 }
 

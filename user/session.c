@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "user/ksyms.h"
+#include "user/limits.h"
 #include "user/log.h"
 #include "user/monitor.h"
 #include "user/probe.h"
@@ -24,6 +25,7 @@
 
 #define NS_PER_S 1000000000ull
 #define PROC_ROOT "/proc"
+#define CGROUP_ROOT "/sys/fs/cgroup"
 #define UNWIND_BATCH 512 /* bounds the memory of a look; a batch of one process takes about 5 ms */
 #define LOCKS_EVERY_NS NS_PER_S
 #define CONFIRM_ROUNDS 2 /* looks that confirm stacks, at most: what still moves waits for the next look */
@@ -409,6 +411,26 @@ static void fill_rss(struct lm_session *session)
 		if (!process->facts_known)
 			learn_facts(session, process);
 		lm_proc_rss(PROC_ROOT, process->key.tgid, &process->facts.rss_bytes);
+		if (!process->facts.first_rss_ns && process->facts.rss_bytes) {
+			process->facts.first_rss_bytes = process->facts.rss_bytes;
+			process->facts.first_rss_ns = now_on(CLOCK_BOOTTIME);
+		}
+	}
+}
+
+/* What bounds the processes of which something grows. */
+static void fill_limits(struct lm_session *session)
+{
+	struct lm_group *group;
+
+	for (group = session->monitor->groups.table; group; group = group->hh.next) {
+		struct lm_process *process;
+
+		if (!group->count || group->verdict.level == LM_LEVEL_NONE)
+			continue;
+		process = lm_thread_of(group->residents[0])->process;
+		process->facts.limits_known =
+			lm_limits_read(PROC_ROOT, CGROUP_ROOT, process->key.tgid, &process->facts.limits) == 0;
 	}
 }
 
@@ -454,6 +476,7 @@ int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot
 		error = lm_monitor_judge(session->monitor, final);
 
 	fill_rss(session);
+	fill_limits(session);
 	memset(snapshot, 0, sizeof(*snapshot));
 	if (!error)
 		error = lm_report_build(session->monitor, now_ns, wall_offset_ns, snapshot);
