@@ -86,6 +86,7 @@ struct lm_thread {
 	bool ticks;                   /* its stay is a row of waits that timers end */
 	bool away;                    /* it ran at the last look, and is expected back */
 	struct lm_lock_wait *lock;    /* NULL: it waits for nothing that somebody holds */
+	uint64_t polled;              /* address of the one struct pollfd that it waits for, 0: it does not */
 	uint32_t holds_for;           /* waiters for locks that it holds */
 	struct lm_pending *pending;   /* what is needed for its stack; NULL once it is grouped, or not blocked */
 	const struct lm_stack *stack; /* unwound but not yet confirmed; with a reference */
@@ -173,6 +174,8 @@ struct lm_monitor {
 	uint64_t look, now_ns, watch_start_ns;
 	uint64_t last_process_number;
 	struct lm_monitor_counters counters;
+	struct lm_group **connections; /* groups of connections, while verdicts are reached */
+	size_t connections_len;
 	struct lm_lock_finding *lock_findings; /* of the last judgement, worst first; threads are those of then */
 	size_t lock_findings_len;
 	struct lm_withdrawn withdrawn[LM_MONITOR_WITHDRAWN]; /* oldest first */
@@ -226,6 +229,9 @@ void lm_thread_set_owner(struct lm_thread *thread, const struct lm_owner *owner,
  * Before lm_monitor_judge. 0 or -ENOMEM. */
 int lm_monitor_analyse_locks(struct lm_monitor *monitor);
 void lm_monitor_drop_lock_findings(struct lm_monitor *monitor);
+
+/* Is the verdict of the group to be reached anew now? So that the caller finds out only then what it must know. */
+bool lm_monitor_is_due(const struct lm_monitor *monitor, const struct lm_group *group);
 
 /* Evaluates the verdicts of groups that are due for it; all of them if final. 0 or -ENOMEM. */
 int lm_monitor_judge(struct lm_monitor *monitor, bool final);

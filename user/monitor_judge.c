@@ -4,13 +4,18 @@
  * and what was said before. A leak that is likely stays one while its threads stay; it
  * is withdrawn when they leave after all, and more is demanded the next time.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "user/monitor.h"
 
 /* Objects shared by this few of the members are one queue's: VERDICTS.md, "One shared wait object". */
 #define SHARED_OBJECT_SHARE 0.2
+#define COMPANION_SHARE 10 /* counts that differ by less than a tenth … */
+#define COMPANION_SLACK 2  /* … and two follow each other */
+#define COMPANION_MIN 8
 #define DEMANDED_LONGEST 4 /* times the longest stay completed, after a withdrawal */
 #define DEMANDED_MAX_S 86400.0
 #define KEPT_PER_HORIZON 3
@@ -32,6 +37,32 @@ static bool waits_for_work(const struct lm_group *group)
 	return group->idle_worker;
 }
 
+/* Does its size follow that of a group of connections? Then it belongs to those: a worker, a timer for each. */
+static bool is_companion(const struct lm_monitor *monitor, const struct lm_group *group)
+{
+	int64_t slack = group->count / COMPANION_SHARE + COMPANION_SLACK;
+
+	for (size_t i = 0; i < monitor->connections_len; i++) {
+		const struct lm_group *other = monitor->connections[i];
+
+		if (other->key.process == group->key.process && llabs(other->count - group->count) <= slack &&
+			llabs(other->arrived - group->arrived) <= slack)
+			return true;
+	}
+	return false;
+}
+
+static unsigned int guards_of(const struct lm_monitor *monitor, const struct lm_group *group)
+{
+	unsigned int guards = group->guards;
+
+	if (waits_for_work(group))
+		guards |= LM_GUARD_IDLE_WORKERS;
+	if (group->count >= COMPANION_MIN && is_companion(monitor, group))
+		guards |= LM_GUARD_CONNECTIONS;
+	return guards;
+}
+
 static void fill_input(struct lm_monitor *monitor, const struct lm_group *group, const struct lm_process *process,
 	struct lm_verdict_input *input)
 {
@@ -49,7 +80,7 @@ static void fill_input(struct lm_monitor *monitor, const struct lm_group *group,
 		.longest_completed_ns = group->longest_completed_ns,
 		.demanded_age_ns = group->flag.demanded_age_ns,
 		.load = &process->load,
-		.guards = group->guards | (waits_for_work(group) ? LM_GUARD_IDLE_WORKERS : 0),
+		.guards = guards_of(monitor, group),
 	};
 }
 
@@ -221,15 +252,36 @@ static bool may_leak(const struct lm_group *group)
 	return group->count && !group->kernel_thread && 2 * group->piled_up < group->count;
 }
 
-int lm_monitor_judge(struct lm_monitor *monitor, bool final)
+bool lm_monitor_is_due(const struct lm_monitor *monitor, const struct lm_group *group)
 {
 	uint64_t every_ns = monitor->config.horizon_ns / LM_VERDICT_STEPS_PER_HORIZON;
-	struct lm_group *group, *next;
+
+	return !group->judged_ns || monitor->now_ns - group->judged_ns >= every_ns;
+}
+
+static int collect_connections(struct lm_monitor *monitor)
+{
+	size_t len = HASH_COUNT(monitor->groups.table);
+	struct lm_group *group;
+
+	monitor->connections_len = 0;
+	monitor->connections = calloc(len + 1, sizeof(struct lm_group *));
+	if (!monitor->connections)
+		return -ENOMEM;
+	for (group = monitor->groups.table; group; group = group->hh.next) {
+		if (group->count && group->guards & LM_GUARD_CONNECTIONS)
+			monitor->connections[monitor->connections_len++] = group;
+	}
+	return 0;
+}
+
+static int judge_due(struct lm_monitor *monitor, bool all)
+{
+	struct lm_group *group;
 	int error;
 
-	drop_old_withdrawn(monitor);
-	HASH_ITER (hh, monitor->groups.table, group, next) {
-		if (!final && group->judged_ns && monitor->now_ns - group->judged_ns < every_ns)
+	for (group = monitor->groups.table; group; group = group->hh.next) {
+		if (!all && !lm_monitor_is_due(monitor, group))
 			continue;
 		group->judged_ns = monitor->now_ns;
 		error = lm_group_refresh(group);
@@ -243,4 +295,17 @@ int lm_monitor_judge(struct lm_monitor *monitor, bool final)
 			judge_stuck(monitor, group);
 	}
 	return 0;
+}
+
+int lm_monitor_judge(struct lm_monitor *monitor, bool final)
+{
+	int error = collect_connections(monitor);
+
+	drop_old_withdrawn(monitor);
+	if (!error)
+		error = judge_due(monitor, final);
+	free(monitor->connections);
+	monitor->connections = NULL;
+	monitor->connections_len = 0;
+	return error;
 }

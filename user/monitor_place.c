@@ -166,6 +166,14 @@ static void expect_owner(struct lm_thread *thread, enum lm_wait_class wait_class
 	lm_thread_expect_owner(thread, &wait);
 }
 
+/* poll and ppoll of one descriptor: which it is stands in the memory of the process. */
+static uint64_t polled_by(const struct lm_regs *regs)
+{
+	const int64_t nr_poll = 7, nr_ppoll = 271;
+
+	return (regs->nr == nr_poll || regs->nr == nr_ppoll) && regs->si == 1 ? regs->di : 0;
+}
+
 static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 {
 	struct lm_place place = {
@@ -187,6 +195,7 @@ static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 	thread->placed_ns = monitor->now_ns;
 	if (can_unwind(thread) && place.wait.wait_class <= LM_WAIT_FUTEX_OTHER)
 		expect_owner(thread, place.wait.wait_class);
+	thread->polled = can_unwind(thread) ? polled_by(&thread->pending->regs) : 0;
 	lm_monitor_forget_stack(monitor, thread);
 	thread->resident.wait_since_ns = thread->wait_since_ns;
 	thread->resident.has_object = place.wait.has_object;

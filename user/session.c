@@ -21,6 +21,7 @@
 #include "user/report.h"
 #include "user/resolver/client.h"
 #include "user/session_locks.h"
+#include "user/session_sockets.h"
 #include "user/stacks.h"
 
 #define NS_PER_S 1000000000ull
@@ -472,6 +473,7 @@ int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot
 	int64_t wall_offset_ns = (int64_t)(now_on(CLOCK_REALTIME) - now_ns);
 	int error = lm_monitor_analyse_locks(session->monitor);
 
+	lm_session_read_sockets(session->monitor, PROC_ROOT);
 	if (!error)
 		error = lm_monitor_judge(session->monitor, final);
 
