@@ -91,6 +91,11 @@ $(B)/tests/unit/%: tests/unit/%.c $(lib_objs)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(lm_cflags) -MMD -MP -MF $@.d -o $@ $< $(lib_objs) $(lm_libs) -lcmocka
 
+$(B)/bench/verdicts: tests/bench/verdicts.c $(lib_objs)
+	$(call say,BENCH,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(lm_cflags) -o $@ $< $(lib_objs) $(lm_libs)
+
 unit-tests: $(unit_tests)
 
 unit: $(unit_tests)

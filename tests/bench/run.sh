@@ -8,7 +8,5 @@ mkdir -p "$out"
 clang -target bpf -mcpu=v3 -O2 -g -Iinclude -Ibpf -c -o "$out/empty.bpf.o" tests/bench/empty.bpf.c
 cc -O2 -o "$out/attach" tests/bench/attach.c -lbpf
 cc -O2 -pthread -o "$out/threads" tests/bench/threads.c
-make -s --no-print-directory all
-objects=$(printf 'build/user/%s.o ' groups verdicts load stacks snapshot waits wait_names)
-cc -O2 -I. -Iinclude -D_GNU_SOURCE -o "$out/verdicts" tests/bench/verdicts.c $objects -lm
+make -s --no-print-directory "$out/verdicts"
 exec python3 tests/bench/bench.py "$@"
