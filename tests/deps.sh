@@ -5,9 +5,9 @@ set -u
 
 build="gcc make pkg-config libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev libjansson-dev libiberty-dev
        uthash-dev libseccomp-dev zlib1g-dev"
-# unit · check · integration (C++, musl, addr2line, strip, setpriv, unshare) · vm · bench
+# unit · check · integration (C++, musl, addr2line, strip, setpriv, unshare, Java) · vm · bench
 test="libcmocka-dev clang-format python3 g++ musl-tools binutils util-linux qemu-system-x86 busybox-static cpio
-      linux-perf libbpf-tools"
+      linux-perf libbpf-tools openjdk-17-jdk-headless"
 
 case ${1:-build} in
 build) wanted=$build ;;

@@ -14,6 +14,8 @@
 
 #include "user/wait_python.h"
 
+#include "user/java_stacks.h"
+
 #define NS_PER_S 1000000000ull
 #define S_PER_H 3600.0
 
@@ -62,6 +64,17 @@ static bool only_waits(const struct lm_frame *frame)
 	return in_libc(frame) || (function && lm_wait_is_wait_function(function));
 }
 
+/* Of a Java stack the program's own methods tell, from the innermost on. */
+static void normalise_java(const struct lm_stack *stack, size_t *first, size_t *end)
+{
+	while (*end > *first && in_libc(stack->frames[*end - 1]))
+		(*end)--;
+	while (*first < *end && (only_waits(stack->frames[*first]) || lm_java_stacks_is_runtime(stack->frames[*first])))
+		(*first)++;
+	if (*first == *end)
+		*first = lm_java_stacks_most_telling(stack);
+}
+
 /*
  * The frames that tell one place from another: [*first, *end), without those that wait for their caller and without
  * libc's that start threads. All of them if nothing else is left. By file where that is enough, so that a stripped
@@ -73,6 +86,10 @@ static void normalise(const struct lm_stack *stack, size_t *first, size_t *end)
 
 	*first = 0;
 	*end = stack->frames_len;
+	if (lm_java_stacks_is_one(stack)) {
+		normalise_java(stack, first, end);
+		return;
+	}
 	python = lm_wait_python_leaf(stack, first);
 	while (!python && *first < *end && only_waits(stack->frames[*first]))
 		(*first)++;
@@ -98,13 +115,15 @@ static size_t fold(const struct lm_frame *const *frames, size_t len)
 static uint64_t hash_stack(uint64_t hash, const struct lm_stack *stack)
 {
 	const struct lm_frame *frames[LM_STACK_MAX];
+	bool is_java = lm_java_stacks_is_one(stack);
 	size_t first, end, len = 0;
 	bool python;
 
 	normalise(stack, &first, &end);
 	python = end > first && stack->frames[first]->python;
 	for (size_t i = first; i < end; i++) {
-		if (python && lm_wait_is_interpreter(stack->frames[i]))
+		if ((python && lm_wait_is_interpreter(stack->frames[i])) ||
+			(is_java && i > first && lm_java_stacks_is_plumbing(stack->frames[i])))
 			continue;
 		frames[len++] = stack->frames[i];
 		len = fold(frames, len);
@@ -177,6 +196,7 @@ static int fill_group(struct lm_group *group, const struct lm_place *place)
 	group->wait = place->wait;
 	group->stack_why = place->stack_why;
 	group->kernel_thread = place->kernel_thread;
+	group->own_objects = place->stack && lm_java_stacks_is_one(place->stack);
 	group->idle_worker = has_idle_worker(place->stack);
 	group->leaf = leaf_function(place->stack);
 	group->changed = true;

@@ -57,6 +57,7 @@ struct lm_group {
 	uint64_t *kernel_stack;       /* addresses, innermost first */
 	size_t kernel_stack_len;
 	bool idle_worker, kernel_thread;
+	bool own_objects; /* each member waits on an object of its own whatever it waits for, as a JVM's threads do */
 	const char *leaf; /* the innermost application function, NULL if not known; owned by the stack */
 
 	struct lm_resident **residents;    /* in no order */

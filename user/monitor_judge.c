@@ -29,12 +29,41 @@ struct lm_thread *lm_thread_of(const struct lm_resident *resident)
 	return (struct lm_thread *)((char *)resident - offsetof(struct lm_thread, resident));
 }
 
-/* They wait for one thing to be handed to them. Where the objects are known they tell, else the frames. */
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* Pools number their threads: names that differ in more than the number at their end are of several pools. */
+static bool are_named_as_one_pool(const struct lm_group *group)
+{
+	char(*names)[LM_COMM_LEN + 1] = calloc(group->count, sizeof(*names));
+	int64_t different = 0;
+
+	if (!names)
+		return true;
+	for (int64_t i = 0; i < group->count; i++) {
+		const char *comm = lm_thread_of(group->residents[i])->comm;
+		size_t len = strlen(comm);
+
+		while (len && comm[len - 1] >= '0' && comm[len - 1] <= '9')
+			len--;
+		memcpy(names[i], comm, len);
+	}
+	qsort(names, group->count, sizeof(*names), compare_names);
+	for (int64_t i = 0; i < group->count; i++)
+		different += i == 0 || strcmp(names[i], names[i - 1]) != 0;
+	free(names);
+	return different < SHARED_OBJECT_SHARE * group->count;
+}
+
+/* They wait for one thing to be handed to them. Where the objects tell they count, else the frames: a leaked pool for
+ * each client also has idle workers, but not all of one pool. */
 static bool waits_for_work(const struct lm_group *group)
 {
-	if (group->objects > 0)
+	if (group->objects > 0 && !group->own_objects)
 		return group->objects < SHARED_OBJECT_SHARE * group->count;
-	return group->idle_worker;
+	return group->idle_worker && are_named_as_one_pool(group);
 }
 
 /* Does its size follow that of a group of connections? Then it belongs to those: a worker, a timer for each. */

@@ -86,7 +86,7 @@ static const struct lm_snapshot_frame *python_place(const struct lm_stack *stack
 static int fill_stack(const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_site *site)
 {
 	site->stack_why = group->stack_why;
-	if (group->stack && group->stack->end == LM_STACK_BROKEN)
+	if (group->stack && group->stack->end == LM_STACK_BROKEN && !site->stack_why)
 		site->stack_why = "the frame below could not be found";
 	else if (group->stack && group->stack->end == LM_STACK_TRUNCATED)
 		site->stack_why = "deeper frames are left out";

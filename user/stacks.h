@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 struct lm_module {
-	char *name;     /* base name of the file, "[vdso]", or "[anon]" for code without a file */
+	char *name;     /* base name of the file, "[vdso]", "[java]", or "[anon]" for code without a file */
 	char *build_id; /* lower-case hex, NULL if the file has none */
 };
 
@@ -51,6 +51,9 @@ enum lm_stack_end {
 	LM_STACK_BROKEN,    /* the frame after the last could not be found */
 };
 
+#define LM_STACKS_JAVA                                                                                                 \
+	"[java]" /* the module of a JVM's methods; what follows offset is then the same on every machine:              \
+		    which method it is, and in the lower 16 bits the bytecode's index */
 #define LM_STACK_MAX 256
 
 struct lm_stack {

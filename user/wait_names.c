@@ -363,15 +363,19 @@ static const char *const wait_functions[] = {
 	"PyGILState_Ensure", "_PySemaphore_*", "_PyParkingLot_Park", "_PyMutex_LockTimed", "PyMutex_Lock",
 	/* the JDK */
 	"os::PlatformEvent::park*", "PlatformEvent::park*", "PlatformMonitor::wait*", "Parker::park*", "Unsafe_Park",
+	"java.lang.Object.wait*", "java.lang.Thread.sleep*", "java.lang.Thread.join*", "jdk.internal.misc.Unsafe.park",
+	"sun.misc.Unsafe.park", "java.util.concurrent.locks.*", "java.util.concurrent.ForkJoinPool.managedBlock",
+	"java.util.concurrent.ForkJoinPool.unmanagedBlock", "java.util.concurrent.ForkJoinPool.compensatedBlock",
 	/* Go */
 	"runtime.notesleep*", "runtime.notetsleep*", "runtime.usleep*"};
 
-/* As Java's and CPython's perf maps write them. GLib's is there while the worker waits for a task, no longer. */
+/* As the resolver names Java's methods, and as Java's and CPython's perf maps write them. GLib's is there while the
+ * worker waits for a task, no longer. */
 static const char *const idle_workers[] = {"*ThreadPoolExecutor.getTask*", "*ThreadPoolExecutor::getTask*",
 	"*ThreadPoolExecutor;::getTask*", "*ForkJoinPool.awaitWork*", "*ForkJoinPool::awaitWork*",
-	"*ForkJoinPool;::awaitWork*", "*concurrent.futures.thread*_worker*",
-	"py::_worker:*concurrent/futures/thread.py*", "py::worker:multiprocessing/pool.py",
-	"g_thread_pool_wait_for_new_task"};
+	"*ForkJoinPool;::awaitWork*", "*ScheduledThreadPoolExecutor$DelayedWorkQueue.take*",
+	"*concurrent.futures.thread*_worker*", "py::_worker:*concurrent/futures/thread.py*",
+	"py::worker:multiprocessing/pool.py", "g_thread_pool_wait_for_new_task"};
 
 /* Does text match the pattern? At a mismatch the last "*" takes one more character, so the time is that of the two
  * lengths multiplied at most, whatever a process calls its functions. */

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "user/resolver/java_layout.h"
 #include "user/resolver/names.h"
 #include "user/resolver/perf_map.h"
 #include "user/resolver/python_layout.h"
@@ -118,8 +119,10 @@ static void look_up(struct lm_elf *elf, struct lm_rows *rows)
 {
 	static struct lm_symbol_line lines[LM_INLINED_MAX];
 	struct lm_python_symbols python;
+	uint64_t variables[LM_JAVA_VARIABLES];
 	struct timespec now;
 
+	lm_elf_variables(elf, lm_java_variable_names, LM_JAVA_VARIABLES, variables);
 	for (int i = 0; i < ADDRESSES; i++) {
 		const struct lm_segment *segment = &elf->segments[below(elf->segments_len)];
 		uint64_t start, vaddr = segment->vaddr + below(segment->size);

@@ -117,6 +117,78 @@ static void a_stack_of_libc_alone_keeps_its_frames(void **state)
 	assert_ptr_not_equal(group_of(fixture, LM_WAIT_OTHER, sleeper), group_of(fixture, LM_WAIT_OTHER, reader));
 }
 
+#define BELOW "libc.so.6:pthread_cond_wait@1", "libjvm.so:Parker::park@2"
+#define ABOVE                                                                                                          \
+	"[java]:java.lang.Thread.run@90", "libjvm.so:JavaCalls::call_helper@91", "libjvm.so:thread_native_entry@92",   \
+		"libc.so.6:start_thread@93", NULL
+
+static void a_java_stack_begins_with_the_programs_innermost_method(void **state)
+{
+	struct fixture *fixture = *state;
+	description latch = {BELOW, "[java]:jdk.internal.misc.Unsafe.park@10",
+		"[java]:java.util.concurrent.CountDownLatch.await@11", "[java]:com.example.Client.await@12",
+		"[java]:com.example.Server.run@13", ABOVE};
+	/* another JDK waits in another way */
+	description other_jdk = {"libc.so.6:pthread_cond_timedwait@4", "libjvm.so:os::PlatformEvent::park@5",
+		"libnet.so:Java_java_net@6", "[java]:sun.misc.Unsafe.park@7", "[java]:com.example.Client.await@12",
+		"[java]:com.example.Server.run@13", ABOVE};
+	description elsewhere = {BELOW, "[java]:jdk.internal.misc.Unsafe.park@10", "[java]:com.example.Client.await@19",
+		"[java]:com.example.Server.run@13", ABOVE};
+	struct lm_group *group = group_of(fixture, LM_WAIT_FUTEX_COND, latch);
+
+	assert_string_equal(group->leaf, "com.example.Client.await");
+	assert_false(group->idle_worker);
+	assert_ptr_equal(group, group_of(fixture, LM_WAIT_FUTEX_COND, other_jdk));
+	assert_ptr_not_equal(group, group_of(fixture, LM_WAIT_FUTEX_COND, elsewhere));
+	assert_string_equal(lm_groups_leaf_frame(group->stack)->functions->name, "com.example.Client.await");
+}
+
+/* Reflection and method handles are called in one way at first, in another when they are used often. */
+static void how_a_java_method_is_called_does_not_tell_places_apart(void **state)
+{
+	struct fixture *fixture = *state;
+	description first = {BELOW, "[java]:com.example.Client.await@12",
+		"[java]:jdk.internal.reflect.NativeMethodAccessorImpl.invoke0@20",
+		"[java]:java.lang.reflect.Method.invoke@21", ABOVE};
+	description later = {BELOW, "[java]:com.example.Client.await@12",
+		"[java]:jdk.internal.reflect.GeneratedMethodAccessor.invoke@22",
+		"[java]:java.lang.reflect.Method.invoke@21", ABOVE};
+	description directly = {BELOW, "[java]:com.example.Client.await@12", ABOVE};
+
+	assert_ptr_equal(group_of(fixture, LM_WAIT_OTHER, first), group_of(fixture, LM_WAIT_OTHER, later));
+	assert_ptr_not_equal(group_of(fixture, LM_WAIT_OTHER, first), group_of(fixture, LM_WAIT_OTHER, directly));
+}
+
+static void of_the_jdks_own_threads_the_most_telling_method_is_the_leaf(void **state)
+{
+	struct fixture *fixture = *state;
+	description worker = {BELOW, "[java]:jdk.internal.misc.Unsafe.park@10",
+		"[java]:java.util.concurrent.locks.LockSupport.park@11",
+		"[java]:java.util.concurrent.LinkedBlockingQueue.take@12",
+		"[java]:java.util.concurrent.ThreadPoolExecutor.getTask@13",
+		"[java]:java.util.concurrent.ThreadPoolExecutor.runWorker@14", ABOVE};
+	description finalizer = {BELOW, "[java]:java.lang.Object.wait@30",
+		"[java]:java.lang.ref.ReferenceQueue.remove@31",
+		"[java]:java.lang.ref.Finalizer$FinalizerThread.run@32", ABOVE};
+	description sleeper = {BELOW, "[java]:java.lang.Thread.sleep@33", NULL};
+	struct lm_group *group = group_of(fixture, LM_WAIT_FUTEX_COND, worker);
+
+	assert_string_equal(group->leaf, "java.util.concurrent.ThreadPoolExecutor.getTask");
+	assert_true(group->idle_worker);
+	group = group_of(fixture, LM_WAIT_FUTEX_COND, finalizer);
+	assert_string_equal(group->leaf, "java.lang.ref.ReferenceQueue.remove");
+	assert_string_equal(group_of(fixture, LM_WAIT_FUTEX_COND, sleeper)->leaf, "java.lang.Thread.sleep");
+}
+
+static void native_code_that_java_calls_and_that_waits_is_the_leaf(void **state)
+{
+	struct fixture *fixture = *state;
+	description lines = {
+		"libc.so.6:pthread_cond_wait@1", "librocks.so:rocks_flush@2", "[java]:org.rocks.Db.flush@12", ABOVE};
+
+	assert_string_equal(group_of(fixture, LM_WAIT_FUTEX_COND, lines)->leaf, "rocks_flush");
+}
+
 /* Site ids enter bug reports and dashboards: this one must never change. */
 static void a_site_id_is_the_same_on_every_machine(void **state)
 {
@@ -244,6 +316,14 @@ int main(void)
 			libc_and_the_start_of_threads_do_not_tell_places_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(recursion_is_folded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stack_of_libc_alone_keeps_its_frames, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_java_stack_begins_with_the_programs_innermost_method, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			how_a_java_method_is_called_does_not_tell_places_apart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			of_the_jdks_own_threads_the_most_telling_method_is_the_leaf, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			native_code_that_java_calls_and_that_waits_is_the_leaf, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_site_id_is_the_same_on_every_machine, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(members_are_counted_and_summed_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(random_arrivals_and_departures_leave_the_right_ones, set_up, tear_down),

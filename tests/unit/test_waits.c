@@ -497,11 +497,14 @@ static void functions_that_only_wait_are_known_and_others_are_not(void **state)
 		"<std::sys::sync::mutex::futex::Mutex>::lock_contended",
 		"std::sync::mpmc::context::Context::wait_until", "PyThread_acquire_lock_timed", "take_gil",
 		"__syscall_cp_c", "__syscall_cp_asm", "__timedwait_cp", "__wait", "runtime.futex", "runtime.notesleep",
-		"sem_wait@@GLIBC_2.34", "__nanosleep"};
+		"sem_wait@@GLIBC_2.34", "__nanosleep", "java.lang.Object.wait", "java.lang.Object.wait0",
+		"jdk.internal.misc.Unsafe.park", "java.util.concurrent.locks.LockSupport.parkNanos",
+		"java.util.concurrent.locks.AbstractQueuedSynchronizer$ConditionObject.await"};
 	static const char *const others[] = {"wait_for_result", "main", "reader", "poll_1", "app::wait",
 		"pthread_cond_waiter", "_wait", "_read", "my_syscall", "syscall_handler", "futex_waiter",
 		"app::core::run", "take_gill", "standard::wait", "readlink_all", "read64x", "lll", "start_thread", "",
-		"_", "__", "__GI_", "libc_", "@", ".part.", "<", "64"};
+		"_", "__", "__GI_", "libc_", "@", ".part.", "<", "64", "com.example.Client.wait",
+		"java.util.concurrent.CountDownLatch.await", "java.lang.Thread.run"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
@@ -520,10 +523,12 @@ static void idle_workers_are_known_and_others_are_not(void **state)
 {
 	static const char *const idle[] = {"java.util.concurrent.ThreadPoolExecutor.getTask",
 		"java.lang.Runnable java.util.concurrent.ThreadPoolExecutor.getTask()",
-		"Ljava/util/concurrent/ThreadPoolExecutor;::getTask",
+		"Ljava/util/concurrent/ThreadPoolExecutor;::getTask", "java.util.concurrent.ForkJoinPool.awaitWork",
+		"java.util.concurrent.ScheduledThreadPoolExecutor$DelayedWorkQueue.take",
 		"py::_worker:/usr/lib/python3.12/concurrent/futures/thread.py"};
 	static const char *const others[] = {"main", "getTask", "my_worker_loop", "_worker", "py::_worker:/srv/app.py",
-		"java.util.concurrent.ThreadPoolExecutor.runWorker"};
+		"java.util.concurrent.ThreadPoolExecutor.runWorker", "java.util.concurrent.ForkJoinPool.scan",
+		"java.util.concurrent.LinkedBlockingQueue.take"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(idle) / sizeof(idle[0]); i++)

@@ -67,10 +67,22 @@ static int take_symbol(
 	return error;
 }
 
+/* A module for each process: one may call its methods what it likes, and must not name those of another. */
+static int java_module(struct lm_resolver *resolver, struct lm_target *target, const struct lm_module **module)
+{
+	int error = 0;
+
+	if (!target->java_module)
+		error = lm_stacks_module(resolver->config.stacks, LM_STACKS_JAVA, NULL,
+			target->start_ns ^ (uint64_t)target->pid << 32, &target->java_module);
+	*module = target->java_module;
+	return error;
+}
+
 /* The module of a frame that the worker named; the store's "[anon]" for code without a file. NULL for a place in a
  * Python program. */
 static int stored_module(
-	struct lm_resolver *resolver, const struct lm_target *target, uint32_t id, const struct lm_module **module)
+	struct lm_resolver *resolver, struct lm_target *target, uint32_t id, const struct lm_module **module)
 {
 	const struct lm_known_module *known;
 
@@ -84,6 +96,8 @@ static int stored_module(
 		*module = target->perf_module;
 		return 0;
 	}
+	if (id == LM_MODULE_JAVA)
+		return java_module(resolver, target, module);
 	known = lm_modules_find(resolver, id);
 	if (!known)
 		return -EPROTO;
@@ -93,7 +107,7 @@ static int stored_module(
 
 /* Returns how many were answered and stored, at least one, or -errno. */
 static int ask_symbols(
-	struct lm_resolver *resolver, const struct lm_target *target, const struct lm_frame_message *frames, size_t len)
+	struct lm_resolver *resolver, struct lm_target *target, const struct lm_frame_message *frames, size_t len)
 {
 	struct lm_symbols_request request = {
 		.target = target->id, .len = len, .budget_ns = resolver->config.target_deadline_ns / 2};
@@ -126,7 +140,7 @@ static int ask_symbols(
 }
 
 static int ask_all_symbols(
-	struct lm_resolver *resolver, const struct lm_target *target, const struct lm_frame_message *frames, size_t len)
+	struct lm_resolver *resolver, struct lm_target *target, const struct lm_frame_message *frames, size_t len)
 {
 	size_t at = 0;
 
@@ -141,8 +155,8 @@ static int ask_all_symbols(
 }
 
 /* The frame in the store, NULL if it is not there. */
-static int find_stored(struct lm_resolver *resolver, const struct lm_target *target,
-	const struct lm_frame_message *message, const struct lm_frame **frame)
+static int find_stored(struct lm_resolver *resolver, struct lm_target *target, const struct lm_frame_message *message,
+	const struct lm_frame **frame)
 {
 	const struct lm_module *module;
 	uint64_t offset = message->offset;
@@ -159,7 +173,7 @@ static int find_stored(struct lm_resolver *resolver, const struct lm_target *tar
 
 /* Makes sure that all frames are stored, asking for those that are not in as few messages as possible. */
 static int store_frames(
-	struct lm_resolver *resolver, const struct lm_target *target, const struct lm_frame_message *frames, size_t len)
+	struct lm_resolver *resolver, struct lm_target *target, const struct lm_frame_message *frames, size_t len)
 {
 	struct lm_frame_message unknown[LM_SYMBOLS_MAX];
 	size_t unknown_len = 0;
@@ -183,7 +197,7 @@ static int store_frames(
 	return ask_all_symbols(resolver, target, unknown, unknown_len);
 }
 
-static int intern(struct lm_resolver *resolver, const struct lm_target *target, const struct lm_frame_message *frames,
+static int intern(struct lm_resolver *resolver, struct lm_target *target, const struct lm_frame_message *frames,
 	size_t len, uint32_t status, struct lm_unwind_request *request)
 {
 	const struct lm_frame *stored[LM_STACK_MAX];
@@ -232,6 +246,8 @@ static int take_stacks(struct lm_resolver *resolver, struct lm_target *target, c
 			return error;
 		if (head.status == LM_UNWIND_NO_MEMORY)
 			requests[i].why = "its stack could not be read";
+		else if (head.status == LM_UNWIND_NO_JAVA)
+			requests[i].why = "its JVM does not describe its frames";
 	}
 	return answered.len;
 }

@@ -47,6 +47,7 @@ struct lm_target {
 	bool failed; /* the worker failed on it: it is not tried again */
 	char *build_id;
 	struct lm_module_set modules;
+	const struct lm_module *java_module; /* of its methods, NULL: none was seen yet */
 	/* its JIT's symbols, as they were sent */
 	const struct lm_module *perf_module; /* NULL: none */
 	int64_t perf_size;

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define DYNAMIC_SYMBOLS_MAX 1000000
 #define UNITS_MAX 2000000 /* ranges: Chromium has about 400,000 */
 
 bool lm_elf_expired(const struct lm_elf *elf)
@@ -243,6 +244,52 @@ bool lm_elf_to_offset(const struct lm_elf *elf, uint64_t vaddr, uint64_t *file_o
 		}
 	}
 	return false;
+}
+
+bool lm_elf_bias(const struct lm_elf *elf, uint64_t start, uint64_t end, uint64_t file_offset, uint64_t *bias)
+{
+	for (size_t i = 0; i < elf->segments_len; i++) {
+		const struct lm_segment *segment = &elf->segments[i];
+
+		/* the mapping begins with the segment's page, which is before the segment */
+		if (file_offset < segment->file_offset + segment->size &&
+			file_offset + (end - start) > segment->file_offset) {
+			*bias = start - file_offset + segment->file_offset - segment->vaddr;
+			return true;
+		}
+	}
+	return false;
+}
+
+static Elf_Data *dynamic_symbols(Elf *elf, GElf_Shdr *shdr)
+{
+	Elf_Scn *section = NULL;
+
+	while ((section = elf_nextscn(elf, section))) {
+		if (gelf_getshdr(section, shdr) && shdr->sh_type == SHT_DYNSYM)
+			return elf_getdata(section, NULL);
+	}
+	return NULL;
+}
+
+void lm_elf_variables(struct lm_elf *elf, const char *const *names, size_t len, uint64_t *vaddrs)
+{
+	GElf_Shdr shdr;
+	Elf_Data *data = dynamic_symbols(elf->elf, &shdr);
+	GElf_Sym symbol;
+
+	memset(vaddrs, 0, len * sizeof(*vaddrs));
+	for (int i = 0; data && i < DYNAMIC_SYMBOLS_MAX && gelf_getsym(data, i, &symbol); i++) {
+		const char *name;
+
+		if (GELF_ST_TYPE(symbol.st_info) != STT_OBJECT || symbol.st_shndx == SHN_UNDEF)
+			continue;
+		name = elf_strptr(elf->elf, shdr.sh_link, symbol.st_name);
+		for (size_t n = 0; name && n < len; n++) {
+			if (strcmp(names[n], name) == 0)
+				vaddrs[n] = symbol.st_value;
+		}
+	}
 }
 
 /* The address range of a unit, which may be in many parts. */

@@ -63,6 +63,14 @@ bool lm_elf_has_lines(const struct lm_elf *elf);
 bool lm_elf_to_vaddr(const struct lm_elf *elf, uint64_t file_offset, uint64_t *vaddr);
 bool lm_elf_to_offset(const struct lm_elf *elf, uint64_t vaddr, uint64_t *file_offset);
 
+/* Finds exported variables by their names: their addresses in the file's own numbering, 0 for those that it does not
+ * have. */
+void lm_elf_variables(struct lm_elf *elf, const char *const *names, size_t len, uint64_t *vaddrs);
+
+/* What is added to addresses of the file's own numbering where a part of it is mapped so; false if there is no code in
+ * that part. */
+bool lm_elf_bias(const struct lm_elf *elf, uint64_t start, uint64_t end, uint64_t file_offset, uint64_t *bias);
+
 /* The call-frame information, NULL if there is none: .eh_frame first, then .debug_frame. */
 Dwarf_CFI *lm_elf_cfi(struct lm_elf *elf, bool debug_frame);
 /* The debug information, its own or the separate one, with units filled; NULL if there is none. */

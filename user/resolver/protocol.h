@@ -64,6 +64,7 @@ struct lm_module_reply {
 /* A Python frame: offset is the number of a place, which the worker gives once in its life. Its symbol is one function;
  * function_start is its first line. */
 #define LM_MODULE_PYTHON (UINT32_MAX - 1)
+#define LM_MODULE_JAVA (UINT32_MAX - 2) /* a method of a JVM */
 
 struct lm_map_message {
 	uint64_t start, end, file_offset;
@@ -91,6 +92,7 @@ enum lm_unwind_status {
 	LM_UNWIND_TRUNCATED,
 	LM_UNWIND_BROKEN,
 	LM_UNWIND_NO_MEMORY, /* the stack could not be read */
+	LM_UNWIND_NO_JAVA,   /* broken, in the code of a JVM whose frames cannot be read */
 };
 
 /* What came of looking for Python frames in a target. */
@@ -102,7 +104,8 @@ enum lm_python_status {
 };
 
 struct lm_frame_message {
-	uint64_t offset; /* file offset; the address where module is LM_MODULE_NONE */
+	uint64_t offset; /* file offset; the address where module is LM_MODULE_NONE, the key where it is LM_MODULE_JAVA
+			  */
 	uint32_t module;
 	uint32_t exact; /* an instruction that is to be run, not one to return to */
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * One step a frame: by call-frame information where there is some, through the
- * kernel's signal frame where a handler returns, else by what the stack itself
- * shows (guess.c). The stack pointer must grow with each step, so a walk ends
+ * kernel's signal frame where a handler returns, as a JVM says in its own code
+ * (java.c), else by what the stack itself shows (guess.c). The stack pointer must grow with each step, so a walk ends
  * whatever the memory holds.
  */
 #include "user/resolver/unwind.h"
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "user/resolver/guess.h"
+#include "user/resolver/java.h"
 #include "user/resolver/perf_map.h"
 #include "user/resolver/rows.h"
 #include "user/resolver/symbols.h"
@@ -229,6 +230,50 @@ static enum step step_up(struct walk *walk, const struct lm_region *region)
 	}
 }
 
+static void add_frame(const struct walk *walk, const struct lm_region *region, struct lm_frame_message *frame)
+{
+	struct lm_unwinder *unwinder = walk->unwinder;
+	uint64_t start;
+
+	frame->exact = walk->exact;
+	if (region && region->module) {
+		frame->module = region->module;
+		frame->offset = walk->pc - region->start + region->file_offset;
+		return;
+	}
+	frame->module =
+		lm_perf_map_find(unwinder->perf_map, walk->pc - !walk->exact, &start) ? LM_MODULE_PERF : LM_MODULE_NONE;
+	frame->offset = walk->pc;
+	unwinder->unnamed |= region && frame->module == LM_MODULE_NONE;
+}
+
+/* Goes over a frame of a JVM's own code and adds what stands in it: no frame, or more than one. False if it is none. */
+static bool step_java(struct walk *walk, const struct lm_region *region, struct lm_frame_message *frames, size_t max,
+	size_t *len, enum step *step)
+{
+	struct lm_java_frame frame = {
+		.pc = walk->pc,
+		.sp = walk->registers.value[RSP],
+		.bp = walk->registers.value[RBP],
+		.bp_known = walk->registers.known & 1u << RBP,
+		.exact = walk->exact,
+	};
+
+	if (region->elf || !walk->unwinder->java || !lm_java_step(walk->unwinder->java, &frame))
+		return false;
+	if (!frame.named)
+		add_frame(walk, region, &frames[(*len)++]);
+	for (size_t i = 0; i < frame.keys_len && *len < max; i++)
+		frames[(*len)++] =
+			(struct lm_frame_message){.module = LM_MODULE_JAVA, .offset = frame.keys[i], .exact = true};
+	set_register(walk, RSP, frame.sp);
+	set_register(walk, RBP, frame.bp);
+	walk->pc = frame.pc;
+	walk->exact = false;
+	*step = frame.cut ? STEP_STUCK : STEP_UP;
+	return true;
+}
+
 static void set_registers(struct walk *walk, const struct lm_regs *regs)
 {
 	set_register(walk, 1, regs->dx);
@@ -249,21 +294,10 @@ static void set_registers(struct walk *walk, const struct lm_regs *regs)
 	walk->exact = true;
 }
 
-static void add_frame(const struct walk *walk, const struct lm_region *region, struct lm_frame_message *frame)
+/* What a walk is that did not come to its end. */
+static enum lm_unwind_status broken_status(const struct lm_unwinder *unwinder)
 {
-	struct lm_unwinder *unwinder = walk->unwinder;
-	uint64_t start;
-
-	frame->exact = walk->exact;
-	if (region && region->module) {
-		frame->module = region->module;
-		frame->offset = walk->pc - region->start + region->file_offset;
-		return;
-	}
-	frame->module =
-		lm_perf_map_find(unwinder->perf_map, walk->pc - !walk->exact, &start) ? LM_MODULE_PERF : LM_MODULE_NONE;
-	frame->offset = walk->pc;
-	unwinder->unnamed |= region && frame->module == LM_MODULE_NONE;
+	return unwinder->java && lm_java_why(unwinder->java) ? LM_UNWIND_NO_JAVA : LM_UNWIND_BROKEN;
 }
 
 enum lm_unwind_status lm_unwinder_run(struct lm_unwinder *unwinder, const struct lm_regs *regs,
@@ -274,36 +308,36 @@ enum lm_unwind_status lm_unwinder_run(struct lm_unwinder *unwinder, const struct
 
 	unwinder->unmapped = unwinder->unnamed = false;
 	unwinder->words_left = LM_UNWIND_WORDS;
+	if (unwinder->java)
+		lm_java_begin_stack(unwinder->java);
 	set_registers(&walk, regs);
 	*len = 0;
 	for (;;) {
 		const struct lm_region *region = lm_unwinder_region(unwinder, walk.pc);
 		uint64_t sp = walk.registers.value[RSP];
+		enum step step;
 
 		if (!region || !region->executable) {
 			unwinder->unmapped |= !region;
 			/* the innermost is reported even so; further out it is no return address */
 			if (*len == 0)
 				add_frame(&walk, NULL, &frames[(*len)++]);
-			return LM_UNWIND_BROKEN;
+			return broken_status(unwinder);
 		}
 		if (*len == max)
 			return LM_UNWIND_TRUNCATED;
-		add_frame(&walk, region, &frames[(*len)++]);
-		if (*len == 1 && !read_word(&walk, sp & ~7ull, &probe))
-			return LM_UNWIND_NO_MEMORY;
-		switch (step_up(&walk, region)) {
-		case STEP_OUTERMOST:
-			return LM_UNWIND_COMPLETE;
-		case STEP_STUCK:
-			return LM_UNWIND_BROKEN;
-		case STEP_UP:
-			break;
+		if (!step_java(&walk, region, frames, max, len, &step)) {
+			add_frame(&walk, region, &frames[(*len)++]);
+			if (*len == 1 && !read_word(&walk, sp & ~7ull, &probe))
+				return LM_UNWIND_NO_MEMORY;
+			step = step_up(&walk, region);
 		}
+		if (step != STEP_UP)
+			return step == STEP_OUTERMOST ? LM_UNWIND_COMPLETE : broken_status(unwinder);
 		if (!walk.pc)
 			return LM_UNWIND_COMPLETE;
 		/* a signal handler may run on a stack of its own, anywhere */
 		if (walk.registers.value[RSP] <= sp && !walk.exact)
-			return LM_UNWIND_BROKEN;
+			return broken_status(unwinder);
 	}
 }

@@ -31,6 +31,7 @@ struct lm_judgement {
 #define LM_UNWIND_WORDS 32768 /* of a stack that may be looked at where there is no call-frame information */
 
 struct lm_perf_map;
+struct lm_java;
 
 struct lm_rows; /* call-frame rows by module and address, shared by all targets */
 
@@ -40,6 +41,7 @@ struct lm_unwinder {
 	const struct lm_region *regions; /* ascending */
 	size_t regions_len;
 	const struct lm_perf_map *perf_map; /* NULL: none */
+	struct lm_java *java;               /* NULL: this is no JVM */
 	unsigned words_left;
 	bool unmapped, unnamed; /* out: an address was in no region; in code without a file and without a symbol */
 	struct lm_judgement judgements[LM_JUDGEMENTS];

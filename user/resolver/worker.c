@@ -18,6 +18,7 @@
 #include <uthash.h>
 
 #include "user/resolver/client.h"
+#include "user/resolver/java.h"
 #include "user/resolver/module.h"
 #include "user/resolver/names.h"
 #include "user/resolver/perf_map.h"
@@ -36,6 +37,8 @@
 struct module {
 	uint32_t id;
 	struct lm_elf *elf; /* NULL: could not be read */
+	bool java_tried;
+	uint64_t java_vaddrs[LM_JAVA_VARIABLES]; /* of what libjvm.so exports, if it is that */
 	UT_hash_handle hh;
 };
 
@@ -45,6 +48,8 @@ struct target {
 	struct lm_region *regions;
 	size_t regions_len;
 	struct lm_perf_map *perf_map; /* NULL: none */
+	struct lm_java *java;         /* NULL: none */
+	bool java_tried;              /* with these regions */
 	UT_hash_handle hh;
 };
 
@@ -54,9 +59,10 @@ struct worker {
 	struct target *targets;
 	struct lm_unwinder unwinder;
 	struct lm_python *python;
-	uint32_t unwound_target; /* that the unwinder knows, 0 = none */
-	size_t perf_bytes;       /* of all targets' symbols */
-	bool grown;              /* has read debug information since it was trimmed */
+	struct lm_java_names *java_names; /* of the frames in the last reply */
+	uint32_t unwound_target;          /* that the unwinder knows, 0 = none */
+	size_t perf_bytes;                /* of all targets' symbols */
+	bool grown;                       /* has read debug information since it was trimmed */
 	_Alignas(16) char in[LM_MESSAGE_MAX];
 	_Alignas(16) char out[LM_MESSAGE_MAX];
 };
@@ -177,6 +183,7 @@ static int take_maps(struct worker *worker, const void *payload, size_t size)
 	if (!target)
 		return 0;
 	worker->unwound_target = 0;
+	target->java_tried = false;
 	if (request->first)
 		target->regions_len = 0;
 	before = target->regions_len;
@@ -223,6 +230,7 @@ static int take_close(struct worker *worker, const void *payload, size_t size)
 	HASH_DEL(worker->targets, target);
 	close(target->mem_fd);
 	drop_perf_map(worker, target);
+	lm_java_free(target->java);
 	free(target->regions);
 	free(target);
 	return 0;
@@ -258,12 +266,79 @@ static uint64_t now_ns(void)
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
+/* Is this libjvm.so? */
+static bool exports_java(struct module *module)
+{
+	if (!module || !module->elf)
+		return false;
+	if (!module->java_tried)
+		lm_elf_variables(module->elf, lm_java_variable_names, LM_JAVA_VARIABLES, module->java_vaddrs);
+	module->java_tried = true;
+	for (size_t i = 0; i < LM_JAVA_VARIABLES; i++) {
+		if (!module->java_vaddrs[i])
+			return false;
+	}
+	return true;
+}
+
+static bool has_code_without_file(const struct target *target)
+{
+	for (size_t i = 0; i < target->regions_len; i++) {
+		if (target->regions[i].executable && !target->regions[i].elf)
+			return true;
+	}
+	return false;
+}
+
+/* Where a target has what libjvm.so exports; false if it does not map that. */
+static bool find_java(struct worker *worker, const struct target *target, uint64_t variables[LM_JAVA_VARIABLES])
+{
+	for (size_t i = 0; i < target->regions_len; i++) {
+		const struct lm_region *region = &target->regions[i];
+		struct module *module = region->elf ? find_module(worker, region->module) : NULL;
+		uint64_t bias;
+
+		if (!exports_java(module) ||
+			!lm_elf_bias(module->elf, region->start, region->end, region->file_offset, &bias))
+			continue;
+		for (size_t v = 0; v < LM_JAVA_VARIABLES; v++)
+			variables[v] = module->java_vaddrs[v] + bias;
+		return true;
+	}
+	return false;
+}
+
+/* The JVM of a target stays the same one while its library is where it was. */
+static void look_for_java(struct worker *worker, struct target *target)
+{
+	uint64_t variables[LM_JAVA_VARIABLES];
+
+	if (target->java_tried)
+		return;
+	target->java_tried = true;
+	if (has_code_without_file(target) && find_java(worker, target, variables)) {
+		if (target->java && lm_java_is_at(target->java, variables))
+			return;
+		lm_java_free(target->java);
+		target->java = NULL;
+		lm_java_new(variables, &target->java);
+	} else {
+		lm_java_free(target->java);
+		target->java = NULL;
+	}
+}
+
 /* Points the unwinder at a target; what it found out about another is of no use. */
-static void turn_to(struct worker *worker, const struct target *target)
+static void turn_to(struct worker *worker, struct target *target)
 {
 	struct lm_unwinder *unwinder = &worker->unwinder;
 
 	lm_remote_reset(&unwinder->remote, target->mem_fd);
+	look_for_java(worker, target);
+	lm_java_names_clear(worker->java_names);
+	unwinder->java = target->java;
+	if (target->java)
+		lm_java_begin(target->java, &unwinder->remote, worker->java_names);
 	if (worker->unwound_target == target->id)
 		return;
 	lm_unwinder_forget(unwinder);
@@ -335,6 +410,19 @@ static size_t find_python_function(
 	return 1;
 }
 
+static size_t find_java_place(struct worker *worker, uint64_t key, struct lm_symbol_line *line, uint64_t *start)
+{
+	struct lm_java_place place;
+
+	if (!lm_java_names_place(worker->java_names, key, &place))
+		return 0;
+	*line = (struct lm_symbol_line){.line = place.line};
+	lm_name_copy(place.name, line->name);
+	lm_name_copy(place.file, line->file);
+	*start = key >> LM_JAVA_BCI_BITS << LM_JAVA_BCI_BITS;
+	return 1;
+}
+
 /* The functions of a frame; their names in lines. Returns how many. */
 static size_t find_functions(struct worker *worker, const struct target *target, const struct lm_frame_message *frame,
 	uint64_t end_ns, struct lm_symbol_line *lines, uint64_t *start)
@@ -352,6 +440,8 @@ static size_t find_functions(struct worker *worker, const struct target *target,
 		lm_perf_map_name(target->perf_map, at, lines[0].name, sizeof(lines[0].name));
 		return 1;
 	}
+	if (frame->module == LM_MODULE_JAVA)
+		return find_java_place(worker, frame->offset, lines, start);
 	if (!module || !module->elf || !lm_elf_to_vaddr(module->elf, at, &vaddr))
 		return 0;
 	worker->grown = true;
@@ -500,6 +590,8 @@ int lm_resolver_worker_main(int socket_fd)
 	error = lm_rows_new(&worker.unwinder.rows);
 	if (!error)
 		error = lm_python_new(&worker.python);
+	if (!error)
+		error = lm_java_names_new(&worker.java_names);
 	if (!error)
 		error = lm_sandbox_enter();
 	if (error)
