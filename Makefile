@@ -38,7 +38,7 @@ unit_tests := $(unit_srcs:tests/unit/%.c=$(B)/tests/unit/%)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all run test unit unit-tests integration sanitize check format bench vm fuzz deps deps-test install clean help
+.PHONY: all run test unit unit-tests integration corpus corpus-quick sanitize check format bench vm fuzz deps deps-test install clean help
 
 all: $(B)/leakmon
 
@@ -47,6 +47,8 @@ help:
 	@echo 'sudo make test                 the same, and run every test'
 	@echo 'make                           build build/leakmon'
 	@echo 'make unit | integration | vm | sanitize | fuzz   parts of the tests'
+	@echo 'make corpus-quick              programs with known truth, 60 times as fast: how right are the verdicts?'
+	@echo 'make corpus                    the same in real time, with real servers: takes many hours'
 	@echo 'make check                     warnings as errors, formatting, header and layer checks'
 	@echo 'make bench                     speed, side by side with offcputime and an empty program'
 	@echo 'make deps | format | install | clean'
@@ -103,6 +105,14 @@ unit: $(unit_tests)
 
 integration: all
 	$(Q)tests/integration/run.py
+
+corpus-quick: all
+	$(Q)tests/corpus/run.py --horizon 30s
+
+corpus: deps-test
+	$(Q)tests/deps.sh servers || true # what is missing is skipped
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/corpus/run.py --horizon 1800s --jobs 30 --servers
 
 vm: deps-test
 	$(Q)$(MAKE) --no-print-directory all

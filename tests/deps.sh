@@ -1,5 +1,6 @@
 #!/bin/bash
-# Installs what leakmon needs on Debian 12: `deps.sh` to build it, `deps.sh test` to test and measure it too.
+# Installs what leakmon needs on Debian 12: `deps.sh` to build it, `deps.sh test` to test and measure it too, `deps.sh servers`
+# also the servers that the corpus watches (as programs: none is started as a service).
 # Does nothing when all is there; else needs root. Set APT_OPTIONS to pass options to apt-get.
 set -u
 
@@ -8,15 +9,19 @@ build="gcc make pkg-config libc6-dev clang bpftool libbpf-dev libelf-dev libdw-d
 # unit · check · integration (C++, musl, addr2line, strip, setpriv, unshare, Java) · vm · bench
 test="libcmocka-dev clang-format python3 g++ musl-tools binutils util-linux qemu-system-x86 busybox-static cpio
       linux-perf libbpf-tools openjdk-17-jdk-headless"
+# Where Debian has it apart, the program without its service.
+servers="nginx apache2-bin mariadb-server-core redis-tools libtomcat10-java tomcat10-common etcd-server default-jdk-headless"
 
 case ${1:-build} in
 build) wanted=$build ;;
-test)
+test | servers)
 	wanted="$build $test"
 	command -v rustc >/dev/null || wanted+=" rustc"
+	[ "$1" = servers ] && wanted+=" $servers"
+	[ "$1" = servers ] && ! command -v node >/dev/null && wanted+=" nodejs"
 	;;
 *)
-	echo "usage: tests/deps.sh [build|test]" >&2
+	echo "usage: tests/deps.sh [build|test|servers]" >&2
 	exit 64
 	;;
 esac
@@ -41,7 +46,13 @@ fi
 
 echo "deps: installing" $packages
 log=$(mktemp) || exit 2
-trap 'rm -f "$log"' EXIT
+policy=/usr/sbin/policy-rc.d # asked before a service is started; another's is left as it is
+if [ "${1:-}" = servers ] && [ ! -e $policy ]; then
+	printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy
+else
+	policy=
+fi
+trap 'rm -f "$log" $policy' EXIT
 apt() {
 	DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
 		${APT_OPTIONS:-} "$@" </dev/null >>"$log" 2>&1

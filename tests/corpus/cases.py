@@ -1,42 +1,100 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The corpus as data: programs, what they do, and what leakmon must say of them. Times are minutes of the default
-horizon of 30 min, scaled with it."""
+"""The cases of the corpus: which program in which shape, for how long, and what leakmon must say of it."""
 
 import dataclasses
 
-# kind: leak · deadlock · orphan · silent (nothing at likely or above) · ambiguous (nothing confirmed)
 
-
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Case:
-    program: str  # of PROGRAMS
-    name: str  # its first argument
-    kind: str
-    leaf: str = ""  # of a leak: a function that the finding must name
-    minutes: float = 70
-    slow: bool = True  # a leak of about one thread a minute: how many are there when it is flagged counts
-    levels: tuple = ("likely", "confirmed")  # one of which a leak must reach
+    name: str
+    source: str  # in programs/
+    shape: str = ""
+    expect: str = "leak"  # leak, deadlock, orphaned_lock, unconfirmed, silent or ambiguous
+    arrival: str = "steady"
+    rate: float = 15  # threads leaked (or started) in a horizon
+    horizons: float = 2.6  # how long it is watched; 0 = as long as two looks at every lock need
+    one_look: bool = True  # the leak began with the process, in threads of its own: one look must find it
+    slow: bool = False  # counts for the median of threads that have leaked when it is flagged
 
     @property
-    def title(self):
-        return f"{self.program}/{self.name}"
+    def language(self):
+        return {"c": "C", "cpp": "C++", "rs": "Rust", "java": "Java", "py": "Python"}[self.source.rsplit(".", 1)[1]]
 
 
-C = "gcc -O2 -g -fomit-frame-pointer -pthread -Wall -Wextra -o {out} {source} -lm"
-CXX = "g++ -std=c++17 -O2 -g -fomit-frame-pointer -pthread -Wall -Wextra -o {out} {source}"
+def leak(name, source, shape="", **more):
+    more.setdefault("slow", more.get("rate", 15) <= 15)
+    return Case(f"leak/{name}", source, shape, "leak", **more)
 
-# name: (source, how it is built, how it is started)
-PROGRAMS = {
-    "leaks": ("leaks.c", C, "{out}"),
-}
+
+def silent(name, source, shape="", **more):
+    more.setdefault("horizons", 3)
+    return Case(f"silent/{name}", source, shape, "silent", **more)
+
+
+def ambiguous(name, **more):
+    return Case(f"ambiguous/{name}", "threads.c", name, "ambiguous", horizons=8, **more)
+
+
+def lock(expect, name, source="deadlocks.c", **more):
+    language = {"deadlocks.c": "", "deadlocks.cpp": "cpp-", "deadlocks.rs": "rust-"}[source]
+    return Case(f"{expect}/{language}{name}", source, name, expect, horizons=0, **more)
+
 
 CASES = [
-    Case("leaks", "executor-steady", "leak", "await_job"),
-    Case("leaks", "executor-random", "leak", "await_job", minutes=85),
-    Case("leaks", "executor-bursts", "leak", "await_job", minutes=85),
-    Case("leaks", "timer", "leak", "tick"),
-    Case("leaks", "timer-cond", "leak", "tick_or_stop"),
-    Case("leaks", "failed-peer", "leak", "read_answer"),
-    Case("leaks", "poller", "leak", "wait_for_poll"),
-    Case("leaks", "busy-group", "leak", "wait_for_answer", minutes=85),
+    # The long ones first: they end last.
+    leak("c-peers-silent", "peers.c", "silent", horizons=9, one_look=False, slow=False),  # as idle clients for 4 horizons
+    ambiguous("fill", rate=26),
+    ambiguous("joiners", rate=15),
+    ambiguous("lifetimes", rate=15),
+    # An executor thread for each reconnect.
+    leak("c-executor", "executor.c"),
+    leak("c-executor-irregular", "executor.c", arrival="irregular", horizons=3.2),
+    leak("c-executor-bursts", "executor.c", arrival="bursts", rate=45, one_look=False),
+    leak("c-executor-accelerating", "executor.c", arrival="accelerating"),
+    leak("c-executor-fast", "executor.c", rate=400, horizons=1.2, one_look=False),
+    leak("cpp-executor", "executor.cpp"),
+    leak("java-executor", "Executors.java"),
+    leak("python-executor", "executor.py"),
+    leak("python-executor-irregular", "executor.py", arrival="irregular", rate=24),
+    # A pool of workers for each client object.
+    leak("cpp-clients", "clients.cpp", rate=30),
+    leak("cpp-clients-bursts", "clients.cpp", arrival="bursts", rate=60, one_look=False),
+    leak("rust-clients", "clients.rs", rate=30),
+    # Timers that nobody cancels.
+    leak("c-timers-sleep", "timers.c", "sleep"),
+    leak("c-timers-cond", "timers.c", "cond"),
+    leak("c-timers-cond-irregular", "timers.c", "cond", arrival="irregular", rate=24),
+    leak("java-timers", "Timers.java"),
+    leak("python-timers", "timers.py"),
+    # Failed peers.
+    leak("c-peers-half", "peers.c", "half", horizons=3.2),
+    leak("c-peers-event", "peers.c", "event", horizons=3.2),
+    leak("rust-peers", "peers.rs", horizons=3.2),
+    leak("rust-peers-irregular", "peers.rs", arrival="irregular", rate=24),
+    # A thread for each poll.
+    leak("c-poller-pipe", "poller.c", "pipe"),
+    leak("c-poller-pipe-bursts", "poller.c", "pipe", arrival="bursts", rate=45, one_look=False),
+    leak("c-poller-semaphore", "poller.c", "semaphore", rate=200),  # one object: looks like idle workers until 256
+    leak("python-poller", "poller.py", horizons=3.2),
+    # One in a hundred.
+    leak("c-busy-threads", "busy.c", "threads", horizons=3.2),
+    leak("c-busy-pool", "busy.c", "pool", horizons=3.2, one_look=False),
+    silent("pool-reuse", "pools.c", "reuse"),
+    silent("pool-autoscale", "pools.c", "autoscale"),
+    silent("pool-lifo", "pools.c", "lifo"),
+    silent("pool-diurnal", "pools.c", "diurnal", horizons=4),
+    silent("pool-storm", "pools.c", "storm"),
+    silent("keepalive", "threads.c", "keepalive"),
+    silent("idle-timeouts", "threads.c", "idle"),
+    silent("reconnect-storms", "threads.c", "reconnect"),
+    silent("heavy-tail", "threads.c", "heavytail", rate=3600),
+    silent("java-cached-pool", "Pool.java"),
+    silent("python-pool", "pool.py"),
+    silent("robust-recovered", "deadlocks.c", "robust", horizons=0),
+    *(lock("deadlock", shape) for shape in ("abba", "recursive", "pi", "three", "rwlock", "self", "join")),
+    *(lock("deadlock", shape, "deadlocks.cpp") for shape in ("mutex", "recursive_mutex", "shared_mutex")),
+    *(lock("orphaned_lock", shape) for shape in ("owner-exited", "forked", "shared-exited", "robust-many")),
+    lock("unconfirmed", "slow-holder"),
+    lock("unconfirmed", "timed"),
+    lock("unconfirmed", "mutex", "deadlocks.rs"),
 ]
