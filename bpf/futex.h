@@ -20,8 +20,10 @@
 #define WAIT_OPS (1u << 0 | 1u << 6 | 1u << 9 | 1u << 11 | 1u << 13)
 
 static __always_inline void note_wait(
-	struct lm_futex_last *futex, __u64 uaddr, __u32 op, __u32 val, __u64 timeout, long result)
+	struct thread_state *state, __u64 uaddr, __u32 op, __u32 val, __u64 timeout, long result)
 {
+	struct lm_futex_last *futex = &state->futex;
+
 	futex->wait_uaddr = uaddr;
 	futex->wait_op = op;
 	futex->wait_val = val;
@@ -29,7 +31,8 @@ static __always_inline void note_wait(
 	futex->wait_result = result;
 	futex->wait_end_ns = bpf_ktime_get_boot_ns();
 	futex->waits++;
-	futex->woken += result >= 0;
+	/* the thread has just come back on CPU from this wait, so that is the last one that the switch program saw */
+	futex->woken += result >= 0 && state->last_wait_ns >= LM_SHORT_WAIT_NS;
 }
 
 static __always_inline void note_wake(struct lm_futex_last *futex, __u64 uaddr, __u32 op, __u32 val, long result)
@@ -63,15 +66,15 @@ static __always_inline int futex_done(struct pt_regs *regs, __u32 nr, long resul
 	switch (nr) {
 	case NR_FUTEX:
 		if (WAIT_OPS & 1u << (second & 31) && (second & FUTEX_CMD_MASK) < 32)
-			note_wait(&state->futex, uaddr, second, third, fourth, result);
+			note_wait(state, uaddr, second, third, fourth, result);
 		else
 			note_wake(&state->futex, uaddr, second, third, result);
 		break;
 	case NR_FUTEX_WAIT: /* (uaddr, val, mask, flags, timeout, clockid) */
-		note_wait(&state->futex, uaddr, fourth, second, BPF_CORE_READ(regs, r8), result);
+		note_wait(state, uaddr, fourth, second, BPF_CORE_READ(regs, r8), result);
 		break;
 	case NR_FUTEX_WAITV: /* (waiters, nr, flags, timeout, clockid): uaddr is that of the list */
-		note_wait(&state->futex, uaddr, third, second, fourth, result);
+		note_wait(state, uaddr, third, second, fourth, result);
 		break;
 	case NR_FUTEX_WAKE: /* (uaddr, mask, nr, flags) */
 		note_wake(&state->futex, uaddr, fourth, third, result);

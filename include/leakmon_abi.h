@@ -18,6 +18,7 @@
 #endif
 
 #define LM_COMM_LEN 16
+#define LM_SHORT_WAIT_NS 20000000ull /* below it a wait is contention for a lock, or of a thread that is busy */
 #define LM_KSTACK_MAX 48 /* the deepest blocked kernel stacks seen are about 35 frames (NFS over ext4) */
 #define LM_FILTER_MAX 16 /* PIDs compared on the switch path; longer lists go by the mark in task storage */
 
@@ -79,7 +80,7 @@ struct lm_futex_last {
 	__s32 wait_result;  /* 0, -ETIMEDOUT, -EINTR, -EAGAIN … */
 	__s32 wake_result;  /* threads woken, or -errno */
 	__u64 waits, wakes; /* calls completed */
-	__u64 woken;        /* waits that another thread ended: neither a timeout nor a signal nor a changed word */
+	__u64 woken;        /* waits of LM_SHORT_WAIT_NS or more that another thread ended: no timeout, no signal */
 };
 
 struct lm_thread_record {

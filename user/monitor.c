@@ -300,7 +300,7 @@ static void end_stay(struct lm_monitor *monitor, struct lm_thread *thread, uint6
 	leave_group(monitor, thread, at_ns);
 	lm_monitor_forget_stack(monitor, thread);
 	thread->woken_ns = 0;
-	thread->away = false;
+	thread->away_ns = 0;
 }
 
 static uint32_t saturated(uint64_t number)
@@ -320,7 +320,7 @@ void lm_thread_fill_member(const struct lm_thread *thread, struct lm_verdict_mem
 static void go_on(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
 {
 	thread->ticks = true;
-	thread->away = false;
+	thread->away_ns = 0;
 	if (thread->resident.group) {
 		lm_thread_fill_member(thread, lm_resident_member(&thread->resident));
 		lm_groups_wait_again(&thread->resident, thread->wait_since_ns);
@@ -359,9 +359,10 @@ static void take_blocked(struct lm_monitor *monitor, struct lm_thread *thread, c
 static void take_running(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
 {
 	lm_thread_forget_owner(thread);
-	if (thread->ticks && thread->resident.group && !thread->away) {
-		/* a look may catch it between two of its waits */
-		thread->away = true;
+	if (thread->ticks && thread->resident.group && !thread->away_ns)
+		thread->away_ns = record->now_ns;
+	if (thread->away_ns && record->now_ns - thread->away_ns <= LM_STAY_GAP_NS) {
+		/* a look caught it between two of its waits, as may the looks right after it */
 		copy_facts(thread, record);
 		return;
 	}

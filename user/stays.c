@@ -16,7 +16,6 @@
 #define NR_EPOLL_WAIT 232
 #define NR_EPOLL_PWAIT 281
 
-#define SHORT_WAIT_NS 20000000ull /* a thread whose waits are shorter than this on average is busy, not blocked */
 #define NS_PER_MS 1000000ull
 
 static uint64_t timeout_of(const struct lm_regs *regs)
@@ -67,7 +66,7 @@ static bool ended_by_timers(const struct lm_stay_point *before, const struct lm_
 	case NR_CLOCK_NANOSLEEP:
 		return true;
 	case NR_FUTEX:
-		/* all its waits were for futexes, and nobody woke one of them */
+		/* all its waits were for futexes, and nobody ended one but for short ones: those are for locks */
 		return now->timeout && now->futex_woken == before->futex_woken &&
 		       now->futex_waits - before->futex_waits >= waits;
 	case NR_POLL:
@@ -94,7 +93,8 @@ enum lm_stay_change lm_stay_compare(const struct lm_stay_point *before, const st
 		return LM_STAY_ENDED;
 	if (passed_ns > blocked_ns && passed_ns - blocked_ns > waits * LM_STAY_GAP_NS)
 		return LM_STAY_ENDED;
-	if (blocked_ns >= waits * SHORT_WAIT_NS && ended_by_timers(before, now))
+	/* the waits in full, also what of the first lies before the earlier look: that may be a moment ago */
+	if (now->blocked_ns - before->blocked_ns >= waits * LM_SHORT_WAIT_NS && ended_by_timers(before, now))
 		return LM_STAY_GOES_ON;
 	return waits == 1 ? LM_STAY_WOKEN : LM_STAY_ENDED;
 }

@@ -49,12 +49,19 @@ static const struct rule retrospective_rules[] = {
 #define IDLE_SHARE 0.8     /* of the members must be so */
 #define CPU_MAX_MS 100
 #define SWITCHES_MAX 100
+/* … and what "they have only ticked since they were born" means: as often as each other for their age. */
+#define TICKS_MIN 10
+#define TICK_SLACK 0.25
+#define TICK_SHORTEST_NS 20e6
+#define TICK_CPU_MS 1
 
 /* A verdict in the making. */
 struct trial {
 	const struct lm_verdict_input *input;
-	size_t older[LM_VERDICT_AGES]; /* members of at least each age */
-	enum lm_level ceiling;         /* by the guards */
+	size_t older[LM_VERDICT_AGES];      /* members of at least each age */
+	size_t older_born[LM_VERDICT_AGES]; /* the same by birth */
+	bool ticks;                         /* they have all ticked at one rate since they were born */
+	enum lm_level ceiling;              /* by the guards */
 	const char *held_back;
 };
 
@@ -88,26 +95,29 @@ static void count_ages(struct trial *trial)
 		floors_ns[i] = scaled(trial, lm_verdict_ages_s[i]);
 	for (size_t m = 0; m < input->members_len; m++) {
 		uint64_t age_ns = age_of(input->members[m].since_ns, input->now_ns);
+		uint64_t life_ns = age_of(input->members[m].born_ns, input->now_ns);
 
 		for (int i = 0; i < LM_VERDICT_AGES && age_ns >= floors_ns[i]; i++)
 			trial->older[i]++;
+		for (int i = 0; i < LM_VERDICT_AGES && life_ns >= floors_ns[i]; i++)
+			trial->older_born[i]++;
 	}
 }
 
 /* A, the age from which a member counts as a survivor: the index of its floor in lm_verdict_ages_s, -1 if none will
  * do. */
-static int age_floor(const struct trial *trial, const struct rule *rule)
+static int age_floor(const struct trial *trial, const struct rule *rule, const size_t older[LM_VERDICT_AGES])
 {
 	const struct lm_verdict_input *input = trial->input;
 
-	for (int i = 0; i < LM_VERDICT_AGES && trial->older[i] >= rule->survivors; i++) {
+	for (int i = 0; i < LM_VERDICT_AGES && older[i] >= rule->survivors; i++) {
 		uint64_t floor_ns = scaled(trial, lm_verdict_ages_s[i]);
 		uint64_t departed = input->departures[i];
 
 		if (lm_verdict_ages_s[i] < rule->age_floor_s || floor_ns < input->demanded_age_ns ||
 			floor_ns / 4 < input->completed_p99_ns)
 			continue;
-		if (departed <= rule->departed_share * (departed + trial->older[i]))
+		if (departed <= rule->departed_share * (departed + older[i]))
 			return i;
 	}
 	return -1;
@@ -214,7 +224,7 @@ static bool judge_observed(const struct trial *trial, const struct rule *rule, s
 {
 	const struct lm_verdict_input *input = trial->input;
 	struct cohort_window window = {.from_ns = input->process_start_ns + scaled(trial, rule->warm_up_s)};
-	int age = age_floor(trial, rule);
+	int age = age_floor(trial, rule, trial->older);
 
 	if (age < 0)
 		return false;
@@ -227,6 +237,43 @@ static bool judge_observed(const struct trial *trial, const struct rule *rule, s
 		return false;
 	complete(trial, age, verdict);
 	return true;
+}
+
+/* How often a thread was switched to in each ns of its life; 0 for one that is no mere timer. */
+static double tick_rate(const struct lm_verdict_input *input, const struct lm_verdict_member *member)
+{
+	uint64_t life_ns = age_of(member->born_ns, input->now_ns);
+
+	if (member->switches < TICKS_MIN || member->cpu_ms > member->switches * TICK_CPU_MS ||
+		life_ns < member->switches * TICK_SHORTEST_NS)
+		return 0;
+	return (double)member->switches / life_ns;
+}
+
+/*
+ * A timer that nobody cancels is woken at its own rate from birth to the end of the process, so those of one kind have
+ * ticked as often as each other for their ages. Workers have not: what they ran depends on the work that there was.
+ */
+static bool tick_alike(const struct lm_verdict_input *input)
+{
+	double sum = 0, typical;
+	size_t timers = 0, alike = 0;
+
+	for (size_t i = 0; i < input->members_len; i++) {
+		double rate = tick_rate(input, &input->members[i]);
+
+		sum += rate;
+		timers += rate > 0;
+	}
+	if (timers < IDLE_SHARE * input->members_len)
+		return false;
+	typical = sum / timers;
+	for (size_t i = 0; i < input->members_len; i++) {
+		double rate = tick_rate(input, &input->members[i]);
+
+		alike += rate >= typical * (1 - TICK_SLACK) && rate <= typical * (1 + TICK_SLACK);
+	}
+	return alike >= IDLE_SHARE * input->members_len;
 }
 
 static bool blocked_since_birth(const struct lm_verdict_input *input, const struct lm_verdict_member *member)
@@ -249,7 +296,7 @@ static bool lived_here_from_early_on(const struct trial *trial, const struct coh
 		if (!in_window(window, member->born_ns))
 			continue;
 		all++;
-		idle += blocked_since_birth(trial->input, member);
+		idle += trial->ticks || blocked_since_birth(trial->input, member);
 		early += member->born_ns <= middle_ns;
 	}
 	return all && idle >= IDLE_SHARE * all && 4 * early >= all;
@@ -263,7 +310,7 @@ static bool judge_retrospective(const struct trial *trial, const struct rule *ru
 		.births = true,
 		.from_ns = input->process_start_ns + scaled(trial, rule->warm_up_s),
 	};
-	int age = age_floor(trial, rule);
+	int age = age_floor(trial, rule, trial->ticks ? trial->older_born : trial->older);
 
 	if (age < 0)
 		return false;
@@ -304,6 +351,7 @@ void lm_verdict_leak(const struct lm_verdict_input *input, struct lm_verdict *ve
 		return;
 	apply_guards(&trial);
 	count_ages(&trial);
+	trial.ticks = tick_alike(input);
 	for (size_t i = 0; i < RULES(observed_rules) && !found; i++)
 		found = observed_rules[i].level <= trial.ceiling && judge_observed(&trial, &observed_rules[i], verdict);
 	found = false;

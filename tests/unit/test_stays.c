@@ -134,12 +134,23 @@ static void work_between_two_waits_ends_the_stay(void **state)
 	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
 }
 
+static void two_looks_may_be_close_together(void **state)
+{
+	struct lm_stay_point before = point(NANOSLEEP, 0), now = after(&before);
+
+	(void)state;
+	now.at_ns = before.at_ns + 2 * MS;
+	now.wait_since_ns = before.at_ns + MS + MS / 2;
+	now.blocked_ns = before.blocked_ns + 1001 * MS;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_GOES_ON);
+}
+
 static void a_thread_that_ticks_fast_is_busy(void **state)
 {
 	struct lm_stay_point before = point(NANOSLEEP, 0), now = after(&before);
 
 	(void)state;
-	now.waits = before.waits + 60;
+	now.waits = before.waits + 100;
 	assert_int_not_equal(lm_stay_compare(&before, &now), LM_STAY_GOES_ON);
 }
 
@@ -166,6 +177,7 @@ int main(void)
 		cmocka_unit_test(a_read_that_returned_has_ended),
 		cmocka_unit_test(another_place_is_another_stay),
 		cmocka_unit_test(work_between_two_waits_ends_the_stay),
+		cmocka_unit_test(two_looks_may_be_close_together),
 		cmocka_unit_test(a_thread_that_ticks_fast_is_busy),
 		cmocka_unit_test(without_totals_nothing_goes_on),
 	};

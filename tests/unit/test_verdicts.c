@@ -190,6 +190,24 @@ static void guards_hold_a_verdict_at_suspect(void **state)
 	assert_string_equal(verdict.held_back, "the process is young");
 }
 
+/* Seen for the first time, all in the midst of a wait of some seconds. */
+static void timers_that_nobody_cancels_are_likely_after_one_look_and_workers_are_not(void **state)
+{
+	(void)state;
+	for (int are_timers = 0; are_timers < 2; are_timers++) {
+		struct scene *scene = new_scene(10000, 20000, 20000);
+
+		for (int i = 0; i < 100; i++) {
+			double born_s = 10400 + 90 * i;
+
+			add(scene, born_s, 19995 + i % 5);
+			scene->members[i].switches = are_timers ? (20000 - born_s) / 10 : 50 + random() % 900;
+			scene->members[i].cpu_ms = scene->members[i].switches / 10;
+		}
+		assert_int_equal(judge_and_free(scene).level, are_timers ? LM_LEVEL_LIKELY : LM_LEVEL_NONE);
+	}
+}
+
 static void after_a_withdrawal_survivors_must_be_older(void **state)
 {
 	struct scene *scene = steady_leak(60);
@@ -355,6 +373,7 @@ int main(void)
 		cmocka_unit_test(a_fast_leak_is_likely_within_a_horizon),
 		cmocka_unit_test(a_leak_is_confirmed_when_nobody_left_while_the_load_was_low),
 		cmocka_unit_test(guards_hold_a_verdict_at_suspect),
+		cmocka_unit_test(timers_that_nobody_cancels_are_likely_after_one_look_and_workers_are_not),
 		cmocka_unit_test(after_a_withdrawal_survivors_must_be_older),
 		cmocka_unit_test(a_pool_started_at_once_is_none),
 		cmocka_unit_test(workers_that_ran_at_all_times_before_we_came_are_none),

@@ -12,7 +12,9 @@ struct timer {
 
 static NOINLINE void wait_for_tick(void)
 {
-	rest(TICK);
+	struct timespec tick = timespec_of(TICK * corpus.scale_s);
+
+	nanosleep(&tick, NULL);
 	AFTER;
 }
 
