@@ -317,14 +317,15 @@ void lm_thread_fill_member(const struct lm_thread *thread, struct lm_verdict_mem
 }
 
 /* Only timers have woken it: it is where it was. Its stack is looked at again now and then. */
-static void go_on(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
+static void go_on(
+	struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record, bool sure)
 {
 	thread->ticks = true;
 	thread->away_ns = 0;
 	if (thread->resident.group) {
 		lm_thread_fill_member(thread, lm_resident_member(&thread->resident));
 		lm_groups_wait_again(&thread->resident, thread->wait_since_ns);
-		if (monitor->now_ns - thread->placed_ns < monitor->config.horizon_ns / PLACE_PER_HORIZON)
+		if (sure && monitor->now_ns - thread->placed_ns < monitor->config.horizon_ns / PLACE_PER_HORIZON)
 			return;
 	}
 	lm_monitor_forget_stack(monitor, thread);
@@ -342,8 +343,8 @@ static void take_blocked(struct lm_monitor *monitor, struct lm_thread *thread, c
 	lm_stay_note(&thread->stay, record, thread->wait_since_ns);
 	if (before.at_ns)
 		change = lm_stay_compare(&before, &thread->stay);
-	if (change == LM_STAY_GOES_ON) {
-		go_on(monitor, thread, record);
+	if (change == LM_STAY_GOES_ON || change == LM_STAY_UNSURE) {
+		go_on(monitor, thread, record, change == LM_STAY_GOES_ON);
 	} else if (change == LM_STAY_WOKEN && thread->resident.group) {
 		/* whether that was a broadcast is known when all are seen */
 		lm_monitor_forget_stack(monitor, thread);

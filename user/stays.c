@@ -87,7 +87,7 @@ enum lm_stay_change lm_stay_compare(const struct lm_stay_point *before, const st
 
 	if (now->waits <= before->waits || now->at_ns <= before->at_ns || now->nr < 0)
 		return LM_STAY_ENDED;
-	if (now->nr != before->nr || now->ip != before->ip || now->sp != before->sp)
+	if (now->nr != before->nr || now->ip != before->ip)
 		return LM_STAY_ENDED;
 	if (now->cpu_ns - before->cpu_ns > waits * LM_STAY_CPU_NS)
 		return LM_STAY_ENDED;
@@ -95,6 +95,6 @@ enum lm_stay_change lm_stay_compare(const struct lm_stay_point *before, const st
 		return LM_STAY_ENDED;
 	/* the waits in full, also what of the first lies before the earlier look: that may be a moment ago */
 	if (now->blocked_ns - before->blocked_ns >= waits * LM_SHORT_WAIT_NS && ended_by_timers(before, now))
-		return LM_STAY_GOES_ON;
-	return waits == 1 ? LM_STAY_WOKEN : LM_STAY_ENDED;
+		return now->sp == before->sp ? LM_STAY_GOES_ON : LM_STAY_UNSURE;
+	return waits == 1 && now->sp == before->sp ? LM_STAY_WOKEN : LM_STAY_ENDED;
 }

@@ -26,6 +26,8 @@ struct lm_stay_point {
 enum lm_stay_change {
 	LM_STAY_ENDED,
 	LM_STAY_GOES_ON, /* the thread was only woken by timers, and waits in the same place again */
+	LM_STAY_UNSURE,  /* so it was, but its stack is as deep as before no more: look at that (compiled code moves it)
+			  */
 	LM_STAY_WOKEN,   /* it waits there again at once, but another thread woke it: goes on if that woke many */
 };
 
@@ -37,7 +39,7 @@ enum lm_stay_change {
 void lm_stay_note(struct lm_stay_point *point, const struct lm_thread_record *record, uint64_t wait_since_ns);
 
 /* What became of the stay between two looks at which the thread was blocked, and in between it ran. The same place
- * means the same system call at the same instruction and stack pointer. */
+ * means the same system call at the same instruction; the same stack pointer makes it sure. */
 enum lm_stay_change lm_stay_compare(const struct lm_stay_point *before, const struct lm_stay_point *now);
 
 #endif

@@ -115,8 +115,8 @@ static void another_place_is_another_stay(void **state)
 	now.ip++;
 	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
 	now = after(&before);
-	now.sp += 8;
-	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+	now.sp += 8; /* or its code was compiled meanwhile */
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_UNSURE);
 	now = after(&before);
 	now.nr = POLL;
 	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
