@@ -32,6 +32,8 @@ static __always_inline bool child_watched(struct task_struct *parent, struct tas
 
 	if (filter_mode != FILTER_MARKED && !in_pid_namespace)
 		return task_watched(child);
+	if (watch_children)
+		return task_watched(parent);
 	/* Marks are on leaders and the child may be one; another PID namespace is none of ours: what the thread that
 	 * starts it is, the child is too. */
 	state = state_of(parent);
@@ -49,6 +51,7 @@ int BPF_PROG(thread_new, struct task_struct *task, __u64 clone_flags)
 	state = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (state) {
 		state->seen_since_ns = task->start_boottime;
+		state->marked = watch_children && parent->tgid != task->tgid;
 		/* It waits for its first CPU, which the kernel counts as run delay: then so do we. */
 		state->off_ns = bpf_ktime_get_boot_ns();
 		state->off_blocked = false;

@@ -26,6 +26,7 @@ const volatile __u32 filter_mode;
 const volatile __u32 filter_len;
 const volatile __u32 filter_tgids[LM_FILTER_MAX]; /* in the initial PID namespace, as the kernel counts */
 const volatile bool watch_kernel_threads;
+const volatile bool watch_children;   /* processes that a marked one starts are marked too */
 const volatile bool has_prev_state;   /* sched_switch passes prev_state as its fourth argument (5.18) */
 const volatile bool in_pid_namespace; /* leakmon is not in the initial one */
 

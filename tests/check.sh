@@ -101,7 +101,7 @@ layer() {
 
 # Modules of user space, lowest first: each includes only its own rank and those below.
 ranks=(
-	'log|stacks|snapshot|load|stays|exhaustion|limits|sockets|ksyms|proc|proc_files|proc_maps|kernel|output|live'
+	'log|command|stacks|snapshot|load|stays|exhaustion|limits|sockets|ksyms|proc|proc_files|proc_maps|kernel|output|live'
 	'opts|waits|wait_names|wait_python|java_stacks|verdicts|owners|probe|resolver/[a-z_]+|render/[a-z_]+'
 	'groups'
 	'lockgraph'
@@ -110,7 +110,7 @@ ranks=(
 	'report'
 	'session_locks|session_sockets'
 	'session'
-	'watch|doctor'
+	'watch|check|doctor'
 	'main'
 )
 

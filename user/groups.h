@@ -46,6 +46,7 @@ struct lm_flag {
 	uint64_t since_ns;        /* the earliest arrival that it rested on */
 	int age;                  /* index of the age floor that it was reached with */
 	uint32_t departures;      /* of that age, when it was reached */
+	uint64_t doubted_ns;      /* since then too many of those that it rests on have left; 0 = they have not */
 	uint64_t demanded_age_ns; /* after a withdrawal: survivors must be older than this; 0 = none yet */
 };
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "user/check.h"
 #include "user/doctor.h"
 #include "user/log.h"
 #include "user/opts.h"
@@ -22,6 +23,8 @@ static int run(const struct lm_config *config)
 		return fflush(stdout) ? 2 : 0;
 	case LM_MODE_DOCTOR:
 		return lm_doctor_run(stdout);
+	case LM_MODE_CHECK:
+		return lm_check_run(config);
 	default:
 		return lm_watch_run(config);
 	}

@@ -19,6 +19,7 @@
 #define DEMANDED_LONGEST 4 /* times the longest stay completed, after a withdrawal */
 #define DEMANDED_MAX_S 86400.0
 #define KEPT_PER_HORIZON 3
+#define DOUBT_NS 1000000000ull /* a process of 20,000 threads takes a third of that to end */
 #define STUCK_S 600.0
 #define STUCK_LONGEST 4 /* times the longest stay completed */
 #define STUCK_DISK_S 120.0
@@ -162,7 +163,15 @@ static void check_flag(struct lm_monitor *monitor, struct lm_group *group, const
 		return;
 	left = group->departures[flag->age] - flag->departures;
 	stayed = count_survivors(monitor, group);
-	if (!left || left <= lm_verdict_departed_share(flag->level) * (left + stayed))
+	if (!left || left <= lm_verdict_departed_share(flag->level) * (left + stayed)) {
+		flag->doubted_ns = 0;
+		return;
+	}
+	/* a process that ends loses its threads one by one: that takes nothing back */
+	if (!flag->doubted_ns)
+		flag->doubted_ns = monitor->now_ns;
+	group->judged_ns = 0;
+	if (monitor->now_ns - flag->doubted_ns < DOUBT_NS)
 		return;
 	note_withdrawn(monitor, group, process, left);
 	*flag = (struct lm_flag){.demanded_age_ns = longest_ns < most_ns ? longest_ns : most_ns};
@@ -203,9 +212,10 @@ static void judge_group(struct lm_monitor *monitor, struct lm_group *group)
 	kept = group->verdict;
 	fill_input(monitor, group, process, &input);
 	lm_verdict_leak(&input, &group->verdict);
-	if (group->verdict.level != LM_LEVEL_NONE && group->verdict.level >= group->flag.level)
+	if (!group->flag.doubted_ns && group->verdict.level != LM_LEVEL_NONE &&
+		group->verdict.level >= group->flag.level)
 		raise_flag(group);
-	else if (group->flag.level >= LM_LEVEL_LIKELY)
+	else if (group->flag.doubted_ns || group->flag.level >= LM_LEVEL_LIKELY)
 		keep_verdict(monitor, group, &kept);
 	else
 		group->flag.level = group->verdict.level;

@@ -27,7 +27,8 @@
 #define MEMBERS_DEFAULT 5
 
 #define WATCHING (1 << LM_MODE_LIVE | 1 << LM_MODE_SNAPSHOT)
-#define EVERY (WATCHING | 1 << LM_MODE_DOCTOR)
+#define CHECK (1 << LM_MODE_CHECK)
+#define EVERY (WATCHING | CHECK | 1 << LM_MODE_DOCTOR)
 
 /* Keys of options without a short form. */
 enum key {
@@ -40,6 +41,7 @@ enum key {
 	KEY_FAIL_ON,
 	KEY_FUTEX,
 	KEY_COLOR,
+	KEY_FOR,
 };
 
 enum group { GROUP_WHAT = 1, GROUP_JUDGE, GROUP_OUTPUT, GROUP_HOW, GROUP_ABOUT };
@@ -54,33 +56,38 @@ struct option_row {
 };
 
 static const struct option_row option_rows[] = {
-	{"What to watch:", 0, NULL, GROUP_WHAT, WATCHING, NULL},
+	{"What to watch:", 0, NULL, GROUP_WHAT, WATCHING | CHECK, NULL},
 	{"pid", 'p', "LIST", GROUP_WHAT, WATCHING,
 		"these processes, all their threads: PIDs with commas between them; may be repeated. "
 		"Without it: the whole machine"},
-	{"min-blocked", KEY_MIN_BLOCKED, "DUR", GROUP_WHAT, WATCHING,
+	{"min-blocked", KEY_MIN_BLOCKED, "DUR", GROUP_WHAT, WATCHING | CHECK,
 		"count only threads that are blocked for at least this long (default 1s)"},
 	{"kernel-threads", 'k', NULL, GROUP_WHAT, WATCHING, "kernel threads too"},
-	{"futex", KEY_FUTEX, "WHEN", GROUP_WHAT, WATCHING,
+	{"futex", KEY_FUTEX, "WHEN", GROUP_WHAT, WATCHING | CHECK,
 		"the programs that see futex calls: auto (default) = where they tax nothing but futex calls, or "
 		"with -p; on; off"},
-	{"Findings:", 0, NULL, GROUP_JUDGE, WATCHING, NULL},
-	{"horizon", KEY_HORIZON, "DUR", GROUP_JUDGE, WATCHING,
+	{"for", KEY_FOR, "DUR", GROUP_WHAT, CHECK,
+		"end COMMAND after this long, if it runs so long. Without --horizon, half of it is the horizon: the "
+		"shortest time in which a leak can be called likely"},
+	{"Findings:", 0, NULL, GROUP_JUDGE, WATCHING | CHECK, NULL},
+	{"horizon", KEY_HORIZON, "DUR", GROUP_JUDGE, WATCHING | CHECK,
 		"the shortest history over which growth may be called likely (default 30m); every time constant of "
 		"the verdicts scales with it"},
-	{"min-level", KEY_MIN_LEVEL, "LEVEL", GROUP_JUDGE, WATCHING,
+	{"min-level", KEY_MIN_LEVEL, "LEVEL", GROUP_JUDGE, WATCHING | CHECK,
 		"show findings from this level: suspect (default), likely or confirmed"},
-	{"fail-on", KEY_FAIL_ON, "LEVEL", GROUP_JUDGE, WATCHING, "exit 1 if there was a finding from this level"},
-	{"Output:", 0, NULL, GROUP_OUTPUT, WATCHING, NULL},
+	{"fail-on", KEY_FAIL_ON, "LEVEL", GROUP_JUDGE, WATCHING | CHECK,
+		"exit 1 if there was a finding from this level (check: likely unless it is given)"},
+	{"Output:", 0, NULL, GROUP_OUTPUT, WATCHING | CHECK, NULL},
 	{"json", 'j', NULL, GROUP_OUTPUT, WATCHING, "the same as --format json"},
 	{"format", KEY_FORMAT, "FMT", GROUP_OUTPUT, WATCHING,
 		"text (default), json: one report a line, or collapsed: stacks for flame graphs"},
-	{"output", 'o', "FILE", GROUP_OUTPUT, WATCHING,
+	{"output", 'o', "FILE", GROUP_OUTPUT, WATCHING | CHECK,
 		"write there instead of standard output, to a temporary file beside it that replaces it at the end"},
 	{"top", KEY_TOP, "N", GROUP_OUTPUT, WATCHING,
 		"show N sites, 0 = all (default: 20 in text, all in the other formats)"},
-	{"members", KEY_MEMBERS, "N", GROUP_OUTPUT, WATCHING, "threads listed for each site in JSON (default 5)"},
-	{"color", KEY_COLOR, "WHEN", GROUP_OUTPUT, WATCHING,
+	{"members", KEY_MEMBERS, "N", GROUP_OUTPUT, WATCHING | CHECK,
+		"threads listed for each site in JSON (default 5)"},
+	{"color", KEY_COLOR, "WHEN", GROUP_OUTPUT, WATCHING | CHECK,
 		"auto (default) = on a terminal, unless NO_COLOR is set; always; never. Only text has any"},
 	{"Other:", 0, NULL, GROUP_ABOUT, EVERY, NULL},
 	{"verbose", 'v', NULL, GROUP_ABOUT, EVERY, "say on standard error what is done"},
@@ -96,12 +103,15 @@ static const struct mode_row {
 	const char *about;
 	const char *after;
 } mode_rows[] = {
-	{NULL, LM_MODE_LIVE, "[OPTION...] [INTERVAL [COUNT]]\nsnapshot [OPTION...]\ndoctor [OPTION...]",
+	{NULL, LM_MODE_LIVE,
+		"[OPTION...] [INTERVAL [COUNT]]\nsnapshot [OPTION...]\n"
+		"check [OPTION...] -- COMMAND [ARG...]\ndoctor [OPTION...]",
 		"leakmon shows which stacks hold blocked threads that came and never left, since\n"
 		"when, and on what they wait.\n\n"
 		"Without a mode: the live view of the machine, worst first; with INTERVAL (1,\n"
 		"500ms, 2s, 1m) a report every INTERVAL, COUNT times. Modes:\n"
 		"  snapshot   one report from one look, then exit\n"
+		"  check      run a command, watch it and all that it starts, exit 1 if it leaks\n"
 		"  doctor     what works on this machine, what does not, and what mends it",
 		"DUR and INTERVAL: 500ms, 2s, 1m, 1h, 2d; a number alone is seconds.\n\n"
 		"Exit codes:\n"
@@ -123,6 +133,19 @@ static const struct mode_row {
 		"Examples:\n"
 		"  sudo leakmon snapshot\n"
 		"  sudo leakmon snapshot -p 1234 --format collapsed > stacks.txt"},
+	{"check", LM_MODE_CHECK, "check [OPTION...] -- COMMAND [ARG...]",
+		"Runs COMMAND as the user who called sudo, watches it and all that it starts, and\n"
+		"exits 1 if they leak or lock up: for the last line of a CI job. Findings are\n"
+		"printed on standard error; COMMAND keeps its input and output. Signals go on to it.",
+		"DUR: 500ms, 2s, 1m, 1h, 2d; a number alone is seconds. A run of minutes wants a\n"
+		"--horizon of half a minute or so, or --for.\n\n"
+		"Exit codes: 1 there was a finding from the level of --fail-on; else COMMAND's own\n"
+		"(128 + N when signal N ended it; 0 when --for did), 127 it was not found, 126 it\n"
+		"could not be run, 2 leakmon failed, 64 wrong usage, 77 no privilege, or a kernel\n"
+		"that lacks a feature.\n\n"
+		"Examples:\n"
+		"  sudo leakmon check --horizon 20s -- ./integration-tests\n"
+		"  sudo leakmon check --for 2m -- ./server --port 8080"},
 	{"doctor", LM_MODE_DOCTOR, "doctor [OPTION...]",
 		"Says what of leakmon works on this machine, what does not, what that costs, and\n"
 		"what mends it.",
@@ -411,6 +434,8 @@ static int take_option(struct parser *parser, const struct option_row *row, cons
 		code = take_choice(parser, row, argument, colors, &value);
 		config->color = value;
 		break;
+	case KEY_FOR:
+		return take_duration(parser, row, argument, &config->for_ns);
 	case 'h':
 		config->mode = LM_MODE_HELP;
 		break;
@@ -436,8 +461,8 @@ static int take_interval(struct parser *parser, const char *word)
 	int error = lm_opts_parse_duration(word, &ns);
 
 	if (error == -EINVAL)
-		return complain(
-			parser, "\"%s\" is neither a mode (snapshot, doctor) nor an interval (1, 500ms, 2s, 1m)", word);
+		return complain(parser,
+			"\"%s\" is neither a mode (snapshot, check, doctor) nor an interval (1, 500ms, 2s, 1m)", word);
 	if (error)
 		return complain(parser, "\"%s\" is too long an interval", word);
 	if (ns < INTERVAL_MIN_NS)
@@ -452,6 +477,9 @@ static int take_word(struct parser *parser, const char *word)
 {
 	const struct mode_row *mode = find_mode(word);
 
+	if (parser->mode && parser->mode->mode == LM_MODE_CHECK)
+		return complain(
+			parser, "\"%s\": the command comes after \"--\", as in leakmon check -- ./server", word);
 	if (parser->mode)
 		return complain(parser, "\"%s\": %s takes no further words, only options: see leakmon %s --help", word,
 			parser->mode->word, parser->mode->word);
@@ -522,6 +550,37 @@ static int complain_of_option(const struct parser *parser, int result, const cha
 	return complain(parser, "\"%s\" is not an option: see leakmon --help", word);
 }
 
+/* What comes after "--". */
+static int take_command(struct parser *parser, char **words, bool is_marked)
+{
+	bool asks = parser->config.mode == LM_MODE_HELP || parser->config.mode == LM_MODE_VERSION;
+
+	if (asks)
+		return 0;
+	if (!is_marked || !*words)
+		return complain(parser, "check wants a command to run after \"--\", as in leakmon check -- ./server");
+	parser->config.command = words;
+	return 0;
+}
+
+static bool is_used(const struct parser *parser, int key)
+{
+	for (size_t i = 0; i < ARRAY_LEN(option_rows); i++) {
+		if (option_rows[i].key == key)
+			return parser->used & 1u << i;
+	}
+	return false;
+}
+
+/* The defaults that check has of its own. */
+static void set_check_defaults(struct parser *parser)
+{
+	if (!is_used(parser, KEY_FAIL_ON))
+		parser->config.fail_on = LM_LEVEL_LIKELY;
+	if (parser->config.for_ns && !is_used(parser, KEY_HORIZON))
+		parser->config.horizon_ns = parser->config.for_ns / 2;
+}
+
 static int parse_words(struct parser *parser, int argc, char **argv)
 {
 	char shorts[2 * ARRAY_LEN(option_rows) + 3];
@@ -543,6 +602,8 @@ static int parse_words(struct parser *parser, int argc, char **argv)
 			code = complain_of_option(parser, key, argv[optind - 1]);
 		}
 	}
+	if (!code && parser->mode && parser->mode->mode == LM_MODE_CHECK)
+		return take_command(parser, argv + optind, optind > 1 && strcmp(argv[optind - 1], "--") == 0);
 	while (!code && optind < argc)
 		code = take_word(parser, argv[optind++]);
 	return code;
@@ -584,6 +645,8 @@ int lm_opts_parse(int argc, char **argv, FILE *errors, struct lm_config *config)
 		lm_opts_free(&parser.config);
 		return code;
 	}
+	if (mode == LM_MODE_CHECK)
+		set_check_defaults(&parser);
 	parser.config.help_mode = mode;
 	/* --help and --version have set their own */
 	if (parser.config.mode == LM_MODE_LIVE)

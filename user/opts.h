@@ -10,7 +10,15 @@
 
 #include "user/snapshot.h"
 
-enum lm_mode { LM_MODE_LIVE, LM_MODE_INTERVAL, LM_MODE_SNAPSHOT, LM_MODE_DOCTOR, LM_MODE_HELP, LM_MODE_VERSION };
+enum lm_mode {
+	LM_MODE_LIVE,
+	LM_MODE_INTERVAL,
+	LM_MODE_SNAPSHOT,
+	LM_MODE_CHECK,
+	LM_MODE_DOCTOR,
+	LM_MODE_HELP,
+	LM_MODE_VERSION
+};
 enum lm_format { LM_FORMAT_TEXT, LM_FORMAT_JSON, LM_FORMAT_COLLAPSED };
 enum lm_futex_mode { LM_FUTEX_AUTO, LM_FUTEX_ON, LM_FUTEX_OFF };
 enum lm_color { LM_COLOR_AUTO, LM_COLOR_ALWAYS, LM_COLOR_NEVER };
@@ -33,6 +41,8 @@ struct lm_config {
 	enum lm_futex_mode futex;
 	enum lm_color color;
 	bool verbose;
+	char **command;  /* with LM_MODE_CHECK: what to run, ended by NULL; the words of argv */
+	uint64_t for_ns; /* … and for how long at most, 0 = until it ends */
 };
 
 /* Fills config with the defaults and what argv says. 0, or an exit code of the contract (64) after one

@@ -75,7 +75,8 @@ static void set_filter(struct leakmon_bpf *skel, const struct lm_probe_config *c
 	skel->rodata->in_pid_namespace = !in_initial_pid_namespace();
 	if (!config->pids)
 		return;
-	if (config->pids_len > LM_FILTER_MAX || skel->rodata->in_pid_namespace) {
+	skel->rodata->watch_children = config->children;
+	if (config->children || config->pids_len > LM_FILTER_MAX || skel->rodata->in_pid_namespace) {
 		skel->rodata->filter_mode = FILTER_MARKED;
 		return;
 	}

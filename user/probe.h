@@ -19,6 +19,7 @@ struct lm_probe_config {
 	const pid_t *pids; /* NULL = the whole machine */
 	size_t pids_len;
 	bool kernel_threads;
+	bool children;         /* of pids too, and theirs: those that are started from now on */
 	bool futex_fentry;     /* attach the futex programs where only futex calls pay */
 	bool futex_tracepoint; /* else attach them where every system call of the machine pays */
 };

@@ -35,6 +35,7 @@
 
 struct lm_session {
 	const struct lm_config *config;
+	pid_t family; /* watched with all that it starts, 0 = none */
 	struct lm_probe *probe;
 	struct lm_monitor *monitor;
 	struct lm_stacks *stacks;
@@ -139,11 +140,13 @@ static int open_probe(struct lm_session *session)
 {
 	const struct lm_config *config = session->config;
 	const struct lm_probe_config probe_config = {
-		.pids = config->pids,
-		.pids_len = config->pids_len,
+		.pids = session->family ? &session->family : config->pids,
+		.pids_len = session->family ? 1 : config->pids_len,
+		.children = session->family != 0,
 		.kernel_threads = config->kernel_threads,
 		.futex_fentry = config->futex != LM_FUTEX_OFF,
-		.futex_tracepoint = config->futex == LM_FUTEX_ON || (config->futex == LM_FUTEX_AUTO && config->pids),
+		.futex_tracepoint = config->futex == LM_FUTEX_ON ||
+				    (config->futex == LM_FUTEX_AUTO && (config->pids || session->family)),
 	};
 	static const char *const futex_names[] = {
 		[LM_PROBE_FUTEX_NONE] = "not watched",
@@ -206,7 +209,7 @@ static void open_ksyms(struct lm_session *session)
 		lm_warning("kernel functions have no names: /proc/kallsyms: %s", strerror(-error));
 }
 
-int lm_session_open(const struct lm_config *config, struct lm_session **out)
+int lm_session_open(const struct lm_config *config, pid_t family, struct lm_session **out)
 {
 	struct lm_session *session = calloc(1, sizeof(*session));
 	int code;
@@ -216,6 +219,7 @@ int lm_session_open(const struct lm_config *config, struct lm_session **out)
 		return EXIT_FAILED;
 	}
 	session->config = config;
+	session->family = family;
 	gethostname(session->host, sizeof(session->host) - 1);
 	code = open_monitor(session);
 	if (!code)
@@ -501,4 +505,9 @@ bool lm_session_all_ended(const struct lm_session *session)
 			return false;
 	}
 	return session->pidfds_len > 0;
+}
+
+bool lm_session_owns(const struct lm_session *session, pid_t pid)
+{
+	return lm_resolver_owns(session->resolver, pid);
 }

@@ -8,14 +8,16 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "user/opts.h"
 #include "user/snapshot.h"
 
 struct lm_session;
 
-/* Loads and attaches everything. 0, or an exit code of the contract (2, 77) after one message on stderr. */
-int lm_session_open(const struct lm_config *config, struct lm_session **session);
+/* Loads and attaches everything. family: a process of ours to watch with all that it starts, in place of those that the
+ * config names; 0 = none. 0, or an exit code of the contract (2, 77) after one message on stderr. */
+int lm_session_open(const struct lm_config *config, pid_t family, struct lm_session **session);
 /* Detaches everything. NULL is fine. */
 void lm_session_close(struct lm_session *session);
 
@@ -28,6 +30,9 @@ int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot
 /* Readable when events wait: then lm_session_drain. */
 int lm_session_fd(const struct lm_session *session);
 void lm_session_drain(struct lm_session *session);
+
+/* Is this process one of leakmon's own, its resolver? */
+bool lm_session_owns(const struct lm_session *session, pid_t pid);
 
 /* True when processes were named with -p and none of them is left. */
 bool lm_session_all_ended(const struct lm_session *session);

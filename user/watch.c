@@ -304,7 +304,7 @@ int lm_watch_run(const struct lm_config *config)
 		end_for_output(&watch, error);
 		return watch.code;
 	}
-	watch.code = lm_session_open(config, &watch.session);
+	watch.code = lm_session_open(config, 0, &watch.session);
 	if (watch.code) {
 		lm_output_abandon(&watch.output);
 		return watch.code;

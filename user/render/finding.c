@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A finding as text: its sentence, when it would be wrong, what bounds it, and the stacks of a deadlock. */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -65,17 +66,10 @@ static void add_limits(struct lm_page *page, const struct lm_snapshot_finding *f
 	}
 }
 
-/* "TID 77 worker holds 0x…, waits for 0x…", and its stack below, innermost first. */
-static void add_cycle_member(struct lm_page *page, const struct lm_snapshot_cycle_member *member)
+static void add_frames(struct lm_page *page, const struct lm_snapshot_frame *frames, size_t len)
 {
-	lm_page_print(page, "%*sTID %" PRIu64 " ", INDENT, "", member->id);
-	lm_page_add(page, member->comm);
-	if (member->holds)
-		lm_page_print(page, " holds 0x%" PRIx64 ",", member->holds);
-	lm_page_print(page, " waits for 0x%" PRIx64, member->waits_for);
-	lm_page_end_prose(page, 2 * INDENT);
-	for (size_t i = 0; i < member->stack_len; i++) {
-		const struct lm_snapshot_frame *frame = &member->stack[i];
+	for (size_t i = 0; i < len; i++) {
+		const struct lm_snapshot_frame *frame = &frames[i];
 
 		lm_page_print(page, "%*s", 2 * INDENT, "");
 		if (frame->function) {
@@ -91,6 +85,18 @@ static void add_cycle_member(struct lm_page *page, const struct lm_snapshot_cycl
 		}
 		lm_page_end(page);
 	}
+}
+
+/* "TID 77 worker holds 0x…, waits for 0x…", and its stack below, innermost first. */
+static void add_cycle_member(struct lm_page *page, const struct lm_snapshot_cycle_member *member)
+{
+	lm_page_print(page, "%*sTID %" PRIu64 " ", INDENT, "", member->id);
+	lm_page_add(page, member->comm);
+	if (member->holds)
+		lm_page_print(page, " holds 0x%" PRIx64 ",", member->holds);
+	lm_page_print(page, " waits for 0x%" PRIx64, member->waits_for);
+	lm_page_end_prose(page, 2 * INDENT);
+	add_frames(page, member->stack, member->stack_len);
 }
 
 struct lm_lines lm_parts_finding(
@@ -115,4 +121,37 @@ struct lm_lines lm_parts_finding(
 	for (size_t i = 0; i < finding->cycle_len; i++)
 		add_cycle_member(page, &finding->cycle[i]);
 	return (struct lm_lines){first, lm_page_len(page) - first};
+}
+
+static const struct lm_snapshot_site *site_of(
+	const struct lm_snapshot *snapshot, const struct lm_snapshot_finding *finding)
+{
+	for (size_t i = 0; i < snapshot->sites_len; i++) {
+		if (snapshot->sites[i].pid == finding->pid && snapshot->sites[i].site == finding->site)
+			return &snapshot->sites[i];
+	}
+	return NULL;
+}
+
+int lm_render_finding(FILE *stream, const struct lm_snapshot *snapshot, const struct lm_snapshot_finding *finding,
+	const struct lm_render_options *options)
+{
+	struct lm_page *page = lm_page_new(options->columns, options->color);
+	const struct lm_parts parts = {.page = page, .snapshot = snapshot};
+	const struct lm_snapshot_site *site = site_of(snapshot, finding);
+	struct lm_lines lines, brief;
+	int error;
+
+	if (!page)
+		return -ENOMEM;
+	lines = lm_parts_finding(&parts, finding, &brief);
+	/* the stacks of a cycle are told with its members */
+	if (site && !finding->cycle_len)
+		add_frames(page, site->stack, site->stack_len);
+	lines.len = lm_page_len(page) - lines.first;
+	for (size_t i = 0; i < lines.len; i++)
+		lm_page_write(page, lines.first + i, stream);
+	error = lm_page_error(page);
+	lm_page_free(page);
+	return error ? error : ferror(stream) ? -EIO : 0;
 }

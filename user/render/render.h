@@ -26,4 +26,8 @@ lm_renderer lm_render_text;      /* for people */
 lm_renderer lm_render_json;      /* leakmon.snapshot/1, one line */
 lm_renderer lm_render_collapsed; /* "comm;outermost;…;innermost COUNT", a line for each site */
 
+/* One finding with its stack, as the text report has it. 0 or -errno. */
+int lm_render_finding(FILE *stream, const struct lm_snapshot *snapshot, const struct lm_snapshot_finding *finding,
+	const struct lm_render_options *options);
+
 #endif

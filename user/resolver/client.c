@@ -246,6 +246,15 @@ int lm_resolver_ask(struct lm_resolver *resolver, uint32_t type, const void *pay
 	return len;
 }
 
+bool lm_resolver_owns(const struct lm_resolver *resolver, pid_t pid)
+{
+	for (int i = 0; i < LM_UNDEAD_MAX; i++) {
+		if (resolver->undead[i] == pid)
+			return true;
+	}
+	return resolver->pid == pid;
+}
+
 void lm_resolver_counters(const struct lm_resolver *resolver, struct lm_resolver_counters *counters)
 {
 	*counters = resolver->counters;

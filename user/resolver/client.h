@@ -74,6 +74,9 @@ const char *lm_target_build_id(const struct lm_target *target);
 
 void lm_resolver_counters(const struct lm_resolver *resolver, struct lm_resolver_counters *counters);
 
+/* Is this the worker, or one that was killed and has not been seen to end? */
+bool lm_resolver_owns(const struct lm_resolver *resolver, pid_t pid);
+
 /* Resident memory of the worker in bytes and its CPU time so far, of all workers started; 0 if not known. */
 void lm_resolver_usage(const struct lm_resolver *resolver, uint64_t *rss_bytes, double *cpu_s);
 
