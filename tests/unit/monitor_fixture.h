@@ -103,6 +103,16 @@ static inline void feed_same(struct fixture *fixture, uint32_t tid)
 	lm_monitor_record(fixture->monitor, &record);
 }
 
+static inline void feed_same_thread(struct fixture *fixture, const struct lm_thread_record *thread)
+{
+	const struct lm_record record = {.type = LM_RECORD_SAME,
+		.size = sizeof(record),
+		.tid = thread->head.tid,
+		.start_ns = thread->head.start_ns};
+
+	lm_monitor_record(fixture->monitor, &record);
+}
+
 static inline void feed_life(struct fixture *fixture, uint16_t type, uint32_t tid, uint64_t exec_id)
 {
 	const struct lm_life_record record = {
