@@ -101,8 +101,9 @@ static bool is_gone(const struct analysis *analysis, const struct lm_thread *wai
 
 	if (on_record->owner_died)
 		return true;
+	/* one that was born after the wait began may well have been faster than those who sleep */
 	if (owner)
-		return owner->start_ns > waiter->wait_since_ns; /* the number was used again */
+		return false;
 	if (!on_record->tid || !waiter->own_tid)
 		return false;
 	return !on_record->process_shared || !exists_elsewhere(analysis->monitor, waiter);

@@ -334,8 +334,12 @@ static void apply_guards(struct trial *trial)
 		trial->held_back = "each has a connection of its own, and most of those are alive";
 	else if (input->guards & LM_GUARD_IDLE_WORKERS && input->members_len < MANY_IDLE_WORKERS)
 		trial->held_back = "they wait for work from one place, as idle workers do";
+	else if (input->guards & LM_GUARD_CONNECTIONS)
+		trial->ceiling = LM_LEVEL_LIKELY;
 	else
 		trial->ceiling = LM_LEVEL_CONFIRMED;
+	if (trial->ceiling == LM_LEVEL_LIKELY)
+		trial->held_back = "a silent client may speak again";
 }
 
 #define RULES(table) (sizeof(table) / sizeof((table)[0]))

@@ -215,7 +215,7 @@ static void the_message_about_a_pid_is_a_lesson(void **state)
 	free(errors);
 	assert_int_equal(parse("leakmon foo", &config, &errors), 64);
 	assert_string_equal(
-		errors, "leakmon: \"foo\" is neither a mode (snapshot, doctor) nor an interval (1, 500ms, 2s, 1m)\n");
+		errors, "leakmon: \"foo\" is neither a mode (snapshot, check, doctor) nor an interval (1, 500ms, 2s, 1m)\n");
 	free(errors);
 }
 
