@@ -107,6 +107,7 @@ integration: all
 	$(Q)tests/integration/run.py
 
 corpus-quick: all
+	$(Q)tests/corpus/test_scoring.py
 	$(Q)tests/corpus/run.py --horizon 30s
 
 corpus: deps-test

@@ -9,7 +9,7 @@ class Case:
     name: str
     source: str  # in programs/
     shape: str = ""
-    expect: str = "leak"  # leak, deadlock, orphaned_lock, unconfirmed, silent or ambiguous
+    expect: str = "leak"  # leak, deadlock, orphaned_lock, stuck, unconfirmed, silent or ambiguous
     arrival: str = "steady"
     rate: float = 15  # threads leaked (or started) in a horizon
     horizons: float = 2.6  # how long it is watched; 0 = as long as two looks at every lock need
@@ -42,9 +42,11 @@ def lock(expect, name, source="deadlocks.c", **more):
 
 CASES = [
     # The long ones first: they end last.
-    leak("c-peers-silent", "peers.c", "silent", horizons=9, one_look=False, slow=False),  # as idle clients for 4 horizons
+    # As clients that are idle, for the first 4 horizons.
+    leak("c-peers-silent", "peers.c", "silent", horizons=9, one_look=False, slow=False),
     ambiguous("fill", rate=26),
     ambiguous("joiners", rate=15),
+    ambiguous("talkers", rate=15),
     ambiguous("lifetimes", rate=15),
     # An executor thread for each reconnect.
     leak("c-executor", "executor.c"),
@@ -91,9 +93,10 @@ CASES = [
     silent("java-cached-pool", "Pool.java"),
     silent("python-pool", "pool.py"),
     silent("robust-recovered", "deadlocks.c", "robust", horizons=0),
-    *(lock("deadlock", shape) for shape in ("abba", "recursive", "pi", "three", "rwlock", "self", "join")),
+    *(lock("deadlock", shape) for shape in ("abba", "recursive", "pi-mixed", "three", "rwlock", "self", "join")),
     *(lock("deadlock", shape, "deadlocks.cpp") for shape in ("mutex", "recursive_mutex", "shared_mutex")),
     *(lock("orphaned_lock", shape) for shape in ("owner-exited", "forked", "shared-exited", "robust-many")),
+    Case("stuck/pi", "deadlocks.c", "pi", "stuck", horizons=1, one_look=False),
     lock("unconfirmed", "slow-holder"),
     lock("unconfirmed", "timed"),
     lock("unconfirmed", "mutex", "deadlocks.rs"),

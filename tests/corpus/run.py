@@ -33,6 +33,7 @@ from watching import Watch, look_once  # noqa: E402
 
 ROOT = HERE.parents[1]
 ALL_CASES = CASES + servers.CASES
+EARLY_LOOK = 1.4  # horizons: enough are old enough to be suspect, not yet to be likely
 LOCK_CASE_S = 12  # two looks at each lock, a second apart or more, and some to spare
 stopping = threading.Event()
 
@@ -44,8 +45,8 @@ def seconds(text):
     return float(match[1]) * {"ms": 1e-3, "s": 1, None: 1, "m": 60, "h": 3600}[match[2]]
 
 
-def keep_watching(for_s, *children):
-    end = time.monotonic() + for_s
+def keep_watching(end, *children):
+    """Until time.monotonic() says end."""
     while time.monotonic() < end and not stopping.wait(0.5):
         for child in children:
             child.check_alive()
@@ -58,22 +59,35 @@ def watch_case(score, options, directory):
     case, scale_s = score.case, options.horizon
     starter = servers.Server if isinstance(case, servers.ServerCase) else programs.Program
     program = starter(case, scale_s, score.seed, directory)
-    watch = looked = None
+    watch, looks = None, [None, None]
+    asks = case.expect == "leak" and case.one_look
     try:
         watch = Watch(options.leakmon, program.pids, scale_s, max(1, round(scale_s / 300)), directory)
         begun = time.monotonic()
-        keep_watching(max(LOCK_CASE_S, case.horizons * scale_s), program, watch)
+        if asks:
+            keep_watching(begun + EARLY_LOOK * scale_s, program, watch)
+            looks[0] = look_once(options.leakmon, program.pids, scale_s)
+        keep_watching(begun + max(LOCK_CASE_S, case.horizons * scale_s), program, watch)
         findings = watch.end()
         score.watched_s = time.monotonic() - begun
         leaks = program.leaks
         score.notes += program.notes()
-        if case.expect == "leak" and case.one_look:
-            looked = look_once(options.leakmon, program.pids, scale_s)
-        scoring.judge(score, program.truths[0], leaks, findings, looked)
+        if asks:
+            looks[1] = look_once(options.leakmon, program.pids, scale_s)
+        scoring.judge(score, program.truths[0], leaks, findings, looks)
+        if options.evidence and score.result == "FAIL":
+            keep_evidence(options.evidence, score, program.truths[0], findings)
     finally:
         if watch:
             watch.close()
         program.end()
+
+
+def keep_evidence(folder, score, truth, findings):
+    """The last report of a case that failed, with the truth."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{score.case.name.replace('/', '-')}-{score.seed}.json"
+    path.write_text(json.dumps({"why": score.why, "truth": truth, "report": findings.last_report}, indent=1) + "\n")
 
 
 def run_case(case, options, seed):
@@ -97,7 +111,7 @@ def describe(score):
     if score.level:
         facts.append(score.level)
     if score.one_look:
-        facts.append(f"one look: {score.one_look}")
+        facts.append(f"one look: {score.early_look}, then {score.one_look}")
     facts += [f"{count} leaked at first {level}" for level, count in score.alive.items()]
     if score.suspects:
         facts.append(f"{score.suspects} only suspect")
@@ -141,12 +155,14 @@ def save(path, scores, rows, options):
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--horizon", type=seconds, default=30.0, metavar="DUR", help="of all times (default 30s)")
-    parser.add_argument("--only", type=re.compile, default=re.compile(""), metavar="REGEX", help="cases whose name matches")
+    parser.add_argument("--only", type=re.compile, default=re.compile(""), metavar="REGEX",
+                        help="cases whose name matches")
     parser.add_argument("--list", action="store_true", help="list the cases")
-    parser.add_argument("--jobs", type=int, default=10, metavar="N", help="cases at a time (default 10: they are idle)")
+    parser.add_argument("--jobs", type=int, default=12, metavar="N", help="cases at a time (default 12: they are idle)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the programs' random numbers (default 1)")
     parser.add_argument("--servers", action="store_true", help="real servers under load too, where they are installed")
     parser.add_argument("--save", type=pathlib.Path, metavar="FILE", help="write the scores there, as JSON")
+    parser.add_argument("--evidence", type=pathlib.Path, metavar="DIR", help="keep the last report of cases that fail")
     parser.add_argument("--leakmon", default=os.environ.get("LEAKMON", str(ROOT / "build" / "leakmon")), metavar="FILE",
                         help="the leakmon to judge (default: LEAKMON, or the one in build)")
     return parser.parse_args()

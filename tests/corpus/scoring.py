@@ -6,7 +6,8 @@ import statistics
 
 # Types that are true of programs without a leak or a deadlock as well.
 HARMLESS = {"pileup", "stuck"}
-MANAGED = {"Java", "Python"}  # leakmon sees the native frames of their runtimes: there the members tell
+# Below their frames are those of their runtimes: there any frame may be the one, and the members must fit.
+MANAGED = {"Java", "Python"}
 MEMBERS_SHARE = 0.9
 NOT_COUNTED = "–"
 
@@ -20,11 +21,13 @@ class Score:
     seed: int = 0
     watched_s: float = 0
     level: str | None = None  # of a leak, at the end
-    one_look: str | None = None  # … and after one look; "" = not asked
+    early_look: str | None = None  # … of one look early on; None = not asked
+    one_look: str | None = None  # … and at the end
     alive: dict = dataclasses.field(default_factory=dict)  # level → threads leaked when it was first reached
     false_flags: int = 0  # at likely or above
     suspects: int = 0  # false ones that stayed below
     deadlock: dict = dataclasses.field(default_factory=dict)  # found, exact: bool; false: int
+    false_orphans: int = 0
     confirmed: bool = False
     withdrawn: int = 0
 
@@ -34,7 +37,8 @@ def is_leak(found, case, truth, leaked):
     if found.type not in ("leak", "connections") or found.pid != truth["pid"]:
         return False
     if case.language in MANAGED:
-        return len(found.members & leaked) >= MEMBERS_SHARE * max(1, len(found.members))
+        fitting = len(found.members & leaked)
+        return truth["leaf"] in found.functions and fitting >= MEMBERS_SHARE * max(1, len(found.members))
     return found.leaf == truth["leaf"]
 
 
@@ -43,7 +47,16 @@ def best_level(levels):
     return ranked[0] if ranked else None
 
 
-def judge_leak(score, truth, leaks, findings, looked):
+def judge_look(case, truth, leaks, looked):
+    """The level that one look gave the leak; None = it was not asked."""
+    if not looked:
+        return None
+    leaked = {tid for _, tid in leaks}
+    levels = {found.level for found in looked.found.values() if is_leak(found, case, truth, leaked)}
+    return best_level(levels) or "nothing"
+
+
+def judge_leak(score, truth, leaks, findings, looks):
     case, leaked = score.case, {tid for _, tid in leaks}
     right = [found for found in findings.found.values() if is_leak(found, case, truth, leaked)]
     score.level = best_level({found.last_level for found in right})
@@ -55,11 +68,9 @@ def judge_leak(score, truth, leaks, findings, looked):
     if score.level not in ("likely", "confirmed"):
         score.why.append(f"{score.level or 'nothing'} at the end, {len(leaked)} threads leaked")
         score.why += [f"there was: {found}" for found in findings.found.values()][:3]
-    if looked:
-        score.one_look = best_level({found.level for found in looked.found.values()
-                                     if is_leak(found, case, truth, leaked)}) or "nothing"
-        if score.one_look not in ("likely", "confirmed"):
-            score.why.append(f"{score.one_look} after one look")
+    score.early_look, score.one_look = (judge_look(case, truth, leaks, looked) for looked in looks)
+    if score.one_look not in (None, "likely", "confirmed"):
+        score.why.append(f"{score.one_look} after one look")
     if score.false_flags:
         score.why += [f"false: {found}" for found in findings.at("likely") if found not in right]
 
@@ -94,6 +105,17 @@ def count_cycles(findings):
     return len({cycle for found in findings.found.values() for cycle in found.cycles})
 
 
+def judge_stuck(score, truth, findings):
+    """Threads hang, but nobody's lock proves it: something must be said of them at the end, and no cycle confirmed."""
+    right = [found for found in findings.found.values()
+             if found.last_level and found.pid == truth["pid"] and found.leaf == truth["leaf"]]
+    score.deadlock = {"false": count_cycles(findings)}
+    if not right:
+        score.why.append("nothing is said of the threads at the end")
+    if score.deadlock["false"]:
+        score.why.append("a deadlock was confirmed that nothing proves")
+
+
 def judge_unconfirmed(score, findings):
     score.deadlock = {"false": count_cycles(findings)}
     wrong = [found for found in findings.at("confirmed") if found.type not in HARMLESS]
@@ -116,26 +138,32 @@ def judge_ambiguous(score, findings):
     score.why += [str(found) for found in wrong]
 
 
-def judge(score, truth, leaks, findings, looked):
-    """Fills the score in from what was found."""
+def judge(score, truth, leaks, findings, looks):
+    """Fills the score in from what was found; looks: what one look found early on, and at the end, or None."""
     expect = score.case.expect
     if truth["kind"] != expect:
         score.why.append(f"the program says {truth['kind']}")
     elif expect == "leak":
-        judge_leak(score, truth, leaks, findings, looked)
+        judge_leak(score, truth, leaks, findings, looks)
     elif expect == "deadlock":
         judge_deadlock(score, truth, findings)
     elif expect == "orphaned_lock":
         judge_orphan(score, truth, findings)
+    elif expect == "stuck":
+        judge_stuck(score, truth, findings)
     elif expect == "unconfirmed":
         judge_unconfirmed(score, findings)
     elif expect == "silent":
         judge_silent(score, findings)
     else:
         judge_ambiguous(score, findings)
+    if expect != "orphaned_lock":
+        orphans = [found for found in findings.at("confirmed") if found.type == "orphaned_lock"]
+        score.false_orphans = len(orphans)
+        score.why += [f"false: {found}" for found in orphans]
     score.withdrawn = len(findings.withdrawn)
-    if findings.lossy:
-        score.notes.append(f"{findings.lossy} of {findings.reports} reports lost something, at the end {findings.losses}")
+    if findings.losses:
+        score.notes.append("lost: " + ", ".join(f"{count} {cause}" for cause, count in findings.losses.items()))
     score.result = "FAIL" if score.why else "ok"
 
 
@@ -166,16 +194,19 @@ def table(scores, scale_s):
     done = [score for score in scores if score.result != "skip"]
     leaks = [score for score in done if score.case.expect == "leak"]
     looks = [score for score in leaks if score.one_look is not None]
+    early = [score for score in leaks if score.early_look is not None]
     slow = [score for score in leaks if score.case.slow]
     locks = [score for score in done if score.case.expect == "deadlock"]
     orphans = [score for score in done if score.case.expect == "orphaned_lock"]
     found = [score for score in locks if score.deadlock.get("found")]
+    stuck = [score for score in done if score.case.expect == "stuck"]
     ambiguous = [score for score in done if score.case.expect == "ambiguous"]
     strong = ("likely", "confirmed")
     return [
         ("leaks found, right process and leaf, ≥ likely", "100 %", ratio(score.level in strong for score in leaks)),
         ("… at least suspect", NOT_COUNTED, ratio(score.level is not None for score in leaks)),
-        ("… after one look, ≥ likely", "≥ 90 %", ratio(score.one_look in strong for score in looks)),
+        ("… after one look, at the end, ≥ likely", "≥ 90 %", ratio(score.one_look in strong for score in looks)),
+        ("… after one look, early, ≥ suspect", NOT_COUNTED, ratio(score.early_look != "nothing" for score in early)),
         ("false flags ≥ likely where there is no leak", "0", false_flag_rate(done, scale_s)),
         ("… and suspects there", NOT_COUNTED, str(sum(score.suspects for score in done))),
         ("false flags ≥ likely in leaking programs", "0", str(sum(score.false_flags for score in leaks))),
@@ -187,5 +218,8 @@ def table(scores, scale_s):
         ("… with exactly their threads", "100 %", ratio(bool(score.deadlock.get("exact")) for score in found)),
         ("false cycles", "0", str(sum(score.deadlock.get("false", 0) for score in done))),
         ("orphaned locks confirmed", "100 %", ratio(bool(score.deadlock.get("found")) for score in orphans)),
+        ("false orphaned locks", "0", str(sum(score.false_orphans for score in done))),
+        ("hanging threads without a proof named in a finding", "100 %",
+         ratio(not score.why for score in stuck)),
         ("ambiguous cases confirmed", "never", ratio(score.confirmed for score in ambiguous)),
     ]

@@ -59,7 +59,7 @@ def write(path, text):
     return path
 
 
-# --- each server: (directory, port, scale_s) → its words, what of its environment, the protocol of its clients ------------
+# --- each server: (directory, port, scale_s) → its words, its environment, the protocol of its clients ---------------
 
 
 def nginx(home, port, scale_s):
@@ -133,15 +133,16 @@ def tomcat(home, port, scale_s):
         </Service></Server>""")
     for name in ("temp", "work", "logs"):
         (home / name).mkdir()
-    return [find("java"), "-Xmx128m", f"-Dcatalina.home={catalina}", f"-Dcatalina.base={home}", f"-Djava.io.tmpdir={home}/temp",
-            "-cp", f"{catalina}/bin/bootstrap.jar:{catalina}/bin/tomcat-juli.jar", "org.apache.catalina.startup.Bootstrap",
-            "start"], {}, "http"
+    classes = f"{catalina}/bin/bootstrap.jar:{catalina}/bin/tomcat-juli.jar"
+    return [find("java"), "-Xmx128m", f"-Dcatalina.home={catalina}", f"-Dcatalina.base={home}",
+            f"-Djava.io.tmpdir={home}/temp", "-cp", classes, "org.apache.catalina.startup.Bootstrap", "start"], {}, "http"
 
 
 def etcd(home, port, _scale_s):
     client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{free_port()}"
-    return [find("etcd"), "--data-dir", f"{home}/data", "--listen-client-urls", client, "--advertise-client-urls", client,
-            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"], {}, "etcd"
+    return [find("etcd"), "--data-dir", f"{home}/data", "--listen-client-urls", client, "--advertise-client-urls",
+            client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster",
+            f"default={peer}"], {}, "etcd"
 
 
 def node(home, port, scale_s):
@@ -178,13 +179,13 @@ class Server:
         self.load_log = open(directory / "load.log", "w+b")
         self.load = None
         words, more, protocol = SERVERS[case.server](home, self.port, scale_s)
-        self.child = subprocess.Popen(words, cwd=home, env={**os.environ, **more}, stdin=subprocess.DEVNULL, stdout=self.errors,
-                                      stderr=self.errors)
+        self.child = subprocess.Popen(words, cwd=home, env={**os.environ, **more}, stdin=subprocess.DEVNULL,
+                                      stdout=self.errors, stderr=self.errors)
         try:
             self._wait_ready()
-            self.load = subprocess.Popen(
-                [os.path.realpath(sys.executable), str(HERE / "load.py"), protocol, str(self.port), case.load, "--scale",
-                 f"{scale_s:g}", "--seed", str(seed)], stdin=subprocess.DEVNULL, stdout=self.load_log, stderr=self.errors)
+            clients = [os.path.realpath(sys.executable), str(HERE / "load.py"), protocol, str(self.port), case.load]
+            self.load = subprocess.Popen([*clients, "--scale", f"{scale_s:g}", "--seed", str(seed)],
+                                         stdin=subprocess.DEVNULL, stdout=self.load_log, stderr=self.errors)
             self._wait_answers()
         except BaseException:
             self.end()

@@ -49,6 +49,7 @@ class Found:
     pid: int
     site: str
     leaf: str | None
+    functions: frozenset = frozenset()  # all of its stack, as plain names
     level: str = ""  # the highest so far
     first: dict = dataclasses.field(default_factory=dict)  # level → CLOCK_BOOTTIME when it was reached
     members: frozenset = frozenset()  # of the site, in the last report that had it
@@ -64,13 +65,14 @@ class Found:
 
 
 def flatten(report):
-    """The findings of a report with what their sites tell: (finding, leaf, members)."""
+    """The findings of a report with what their sites tell: (finding, leaf, functions, members)."""
     sites = {(site["pid"], site["site"]): site for site in report["sites"]}
     for finding in report["findings"]:
         site = sites.get((finding["pid"], finding["site"]))
         stack = site["stack"] if site else []
         members = frozenset(member["id"] for member in site["members"]) if site else frozenset()
-        yield finding, application_leaf(stack), members
+        functions = frozenset(plain_name(frame["function"]).rsplit(".", 1)[-1] for frame in stack if frame["function"])
+        yield finding, application_leaf(stack), functions, members
 
 
 class Findings:
@@ -80,21 +82,22 @@ class Findings:
         self.found = {}
         self.withdrawn = set()
         self.reports = 0
-        self.lossy = 0
         self.losses = {}  # of the last report
+        self.last_report = None
 
     def add(self, report, now_s):
         self.reports += 1
-        self.lossy += not report["complete"]
+        self.last_report = report
         self.losses = {cause: count for cause, count in report["losses"].items() if count}
         self.withdrawn.update(finding["id"] for finding in report.get("withdrawn", []))
         for found in self.found.values():
             found.last_level = None
-        for finding, leaf, members in flatten(report):
+        for finding, leaf, functions, members in flatten(report):
             key = (finding["type"], finding["pid"], finding["site"])
             found = self.found.setdefault(key, Found(*key, leaf))
-            found.leaf = found.leaf or leaf
-            found.members, found.summary, found.last_level = members or found.members, finding["summary"], finding["level"]
+            found.leaf, found.functions = found.leaf or leaf, found.functions | functions
+            found.members = members or found.members
+            found.summary, found.last_level = finding["summary"], finding["level"]
             for level in LEVELS[:LEVELS.index(finding["level"]) + 1]:
                 found.first.setdefault(level, now_s)
             found.level = max(found.level or "suspect", finding["level"], key=LEVELS.index)
@@ -107,8 +110,9 @@ class Findings:
 
 
 def _arguments(pids, scale_s):
-    shortest = ["--min-blocked", "100ms"] if scale_s < 600 else []
-    return ["-p", ",".join(map(str, pids)), "--json", "--members", str(MEMBERS), "--horizon", f"{scale_s:g}s", *shortest]
+    shortest = ["--min-blocked", f"{max(10, round(scale_s * 1000 / 1800))}ms"]  # 1 s, scaled like all else
+    what = ["-p", ",".join(map(str, pids)), "--horizon", f"{scale_s:g}s", *shortest]
+    return [*what, "--json", "--members", str(MEMBERS)]
 
 
 class Watch:
@@ -117,8 +121,8 @@ class Watch:
     def __init__(self, leakmon, pids, scale_s, interval_s, directory):
         self.findings = Findings()
         self.errors = open(directory / "leakmon.stderr", "w+b")
-        self.child = subprocess.Popen([leakmon, *_arguments(pids, scale_s), f"{interval_s:g}"], stdin=subprocess.DEVNULL,
-                                      stdout=subprocess.PIPE, stderr=self.errors)
+        self.child = subprocess.Popen([leakmon, *_arguments(pids, scale_s), f"{interval_s:g}"],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors)
         self.failure = None
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -161,8 +165,8 @@ class Watch:
 
 def look_once(leakmon, pids, scale_s):
     """The findings of one look."""
-    done = subprocess.run([leakmon, "snapshot", *_arguments(pids, scale_s)], stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=60, check=False)
+    done = subprocess.run([leakmon, "snapshot", *_arguments(pids, scale_s)], stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=60, check=False)
     if done.returncode:
         raise Broken(f"leakmon snapshot ended with {done.returncode}: {done.stderr[-500:].decode(errors='replace')}")
     findings = Findings()

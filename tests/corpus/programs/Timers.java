@@ -6,7 +6,7 @@ import java.util.TimerTask;
 
 /** Leak: each session starts a java.util.Timer that is never cancelled. */
 final class Timers {
-	static final double TICK = 1 / 60.; // 30 s of a horizon of 30 min
+	static final double TICK = 1 / 20.; // 90 s of a horizon of 30 min
 
 	static Timer open(Corpus corpus) {
 		Timer timer = new Timer(true);

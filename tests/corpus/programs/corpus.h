@@ -86,7 +86,8 @@ static inline void say_leak(void)
 	say("leak", rest);
 }
 
-/* kind: leak, deadlock, orphaned_lock, silent, ambiguous or unconfirmed; leaf: the innermost function of ours, or NULL.
+/* kind: leak, deadlock, orphaned_lock, stuck, silent, ambiguous or unconfirmed; leaf: the innermost function of ours,
+ * or NULL.
  */
 static inline void say_truth(const char *kind, const char *leaf, pid_t pid, const pid_t *tids, int len)
 {

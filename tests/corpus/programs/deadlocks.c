@@ -2,16 +2,15 @@
 /*
  * Deadlocks and orphaned locks, and what looks like one and is none. Beside each, two threads wait behind it that are
  * no part of it, and two healthy threads contend for a lock.
- *   abba, recursive, pi, rwlock, three  cycles of mutexes (normal, recursive, PI, with an rwlock, of three threads)
- *   self          a normal mutex locked twice
- *   join          a thread waits for a lock, its owner joins it
- *   owner-exited  the thread that holds the lock has ended
- *   forked        the process was forked while another thread held the lock, the child wants it
- *   shared-exited the lock is in shared memory, the process that holds it has ended
- *   robust-many   the same with robust mutexes, more of them than the kernel looks at when their owner ends
- *   robust        the same with one: the next owner is told, so this is none
- *   slow-holder   one holds the lock for long, again and again; many wait
- *   timed         a cycle in which both give up after a time and try again
+ *   abba, recursive, rwlock, three  cycles of mutexes (normal, recursive, with an rwlock, of three threads)
+ *   pi            the kernel sees this cycle and fails the last lock; glibc then has that thread wait for ever on a
+ * word of its own, which is nobody's lock: all that can be said is that they are stuck pi-mixed      a PI mutex and a
+ * normal one: the kernel does not see this cycle self          a normal mutex locked twice join          a thread waits
+ * for a lock, its owner joins it owner-exited  the thread that holds the lock has ended forked        the process was
+ * forked while another thread held the lock, the child wants it shared-exited the lock is in shared memory, the process
+ * that holds it has ended robust-many   the same with robust mutexes, more of them than the kernel looks at when their
+ * owner ends robust        the same with one: the next owner is told, so this is none slow-holder   one holds the lock
+ * for long, again and again; many wait timed         a cycle in which both give up after a time and try again
  */
 #include "corpus.h"
 
@@ -215,13 +214,12 @@ static void make_cycle(int len, void *(*start)(void *), int type, bool pi)
 	cycle_len = len;
 	pthread_barrier_init(&all_hold, NULL, (unsigned)len + 1);
 	for (int i = 0; i < len; i++) {
-		/* one normal lock among PI ones: a circle of those alone the kernel refuses to close */
-		init_mutex(&locks[i], type, pi && i, false, false);
+		init_mutex(&locks[i], type, pi && (i == 0 || shape_is("pi")), false, false);
 		start_thread_here(start, (void *)(intptr_t)i);
 	}
 	pthread_barrier_wait(&all_hold);
 	rest(0.005);
-	say_truth("deadlock", "lock_other", getpid(), cycle, len);
+	say_truth(shape_is("pi") ? "stuck" : "deadlock", "lock_other", getpid(), cycle, len);
 	start_bystanders(&locks[0]);
 }
 
@@ -339,7 +337,7 @@ static void make_shape(void)
 		make_cycle(2, hold_and_want, PTHREAD_MUTEX_NORMAL, false);
 	else if (shape_is("recursive"))
 		make_cycle(2, hold_and_want, PTHREAD_MUTEX_RECURSIVE, false);
-	else if (shape_is("pi"))
+	else if (shape_is("pi") || shape_is("pi-mixed"))
 		make_cycle(2, hold_and_want, PTHREAD_MUTEX_NORMAL, true);
 	else if (shape_is("three"))
 		make_cycle(3, hold_and_want, PTHREAD_MUTEX_NORMAL, false);

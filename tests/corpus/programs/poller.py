@@ -21,7 +21,7 @@ def poll_device(answers, is_lost):
     answers.get()
 
 
-corpus.say_truth_and_ready("leak", "get")
+corpus.say_truth_and_ready("leak", "poll_device")
 corpus.rate *= ANSWERED_SHARE + 1
 while True:
     corpus.rest_until_next()

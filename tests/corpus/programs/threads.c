@@ -7,7 +7,8 @@
  *   heavytail   waits whose lengths have a Pareto distribution
  * Ambiguous: from outside nothing tells them from a leak.
  *   fill        a pool that starts a worker for every job until it has 200, as Java's does
- *   joiners     clients that stay for ever join slowly
+ *   joiners     clients that stay for ever, and say nothing, join slowly
+ *   talkers     the same, but each says something now and then
  *   lifetimes   every thread lives for 5 horizons, longer than the window that is looked at
  */
 #include "corpus.h"
@@ -21,6 +22,7 @@
 #define TALK (1 / 60.0)    /* mean time between its requests: 30 s of a horizon of 30 min */
 #define IDLE_TIME (1 / 6.) /* after which the server closes: 5 min */
 #define STORM_EVERY 0.4
+#define RARE_TALK 0.5 /* mean time between what a client says that stays for ever: 15 min */
 #define LIFETIME 5
 #define POOL_SIZE 200
 
@@ -164,17 +166,29 @@ static void *work(void *arg)
 	return arg;
 }
 
-static NOINLINE void wait_for_client(void)
+static int joiners[1024], joined; /* the clients' ends */
+
+static void *serve_for_ever(void *arg)
 {
 	int ends[2];
 
 	must(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), "socketpair");
+	joiners[joined] = ends[0];
+	__atomic_store_n(&joined, joined + 1, __ATOMIC_RELEASE);
 	receive(ends[1]);
+	return arg;
 }
 
-static void *serve_for_ever(void *arg)
+/* Now and then one of the clients that are there says something. */
+static void *talk(void *arg)
 {
-	wait_for_client();
+	for (;;) {
+		int count = __atomic_load_n(&joined, __ATOMIC_ACQUIRE);
+
+		rest(exponential(RARE_TALK / (count + 1)));
+		if (count)
+			(void)!send(joiners[(int)(uniform() * count)], "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
 	return arg;
 }
 
@@ -195,13 +209,15 @@ int main(int argc, char **argv)
 
 	corpus_begin(argc, argv);
 	setrlimit(RLIMIT_NOFILE, &files);
-	ambiguous = shape_is("fill") || shape_is("joiners") || shape_is("lifetimes");
+	ambiguous = shape_is("fill") || shape_is("joiners") || shape_is("talkers") || shape_is("lifetimes");
 	say_truth(ambiguous ? "ambiguous" : "silent", NULL, getpid(), NULL, 0);
 	say_ready();
+	if (shape_is("talkers"))
+		start_thread_here(talk, NULL);
 	if (shape_is("fill"))
 		start_at_rate(work, POOL_SIZE);
-	else if (shape_is("joiners"))
-		start_at_rate(serve_for_ever, 1000000);
+	else if (shape_is("joiners") || shape_is("talkers"))
+		start_at_rate(serve_for_ever, 1000);
 	else if (shape_is("lifetimes"))
 		start_at_rate(live, 1000000);
 	else if (shape_is("heavytail"))

@@ -9,7 +9,7 @@ import threading  # noqa: E402
 
 from corpus import Corpus  # noqa: E402
 
-TICK = 1 / 60  # 30 s of a horizon of 30 min
+TICK = 1 / 20  # 90 s of a horizon of 30 min
 
 corpus = Corpus()
 
@@ -25,7 +25,7 @@ class Timer(threading.Thread):
             pass
 
 
-corpus.say_truth_and_ready("leak", "wait")
+corpus.say_truth_and_ready("leak", "run")
 while True:
     corpus.rest_until_next()
     Timer().start()
