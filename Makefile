@@ -108,7 +108,7 @@ integration: all
 
 corpus-quick: all
 	$(Q)tests/corpus/test_scoring.py
-	$(Q)tests/corpus/run.py --horizon 30s
+	$(Q)tests/corpus/run.py --horizon 30s --again
 
 corpus: deps-test
 	$(Q)tests/deps.sh servers || true # what is missing is skipped

@@ -19,8 +19,8 @@
 
 #define LM_COMM_LEN 16
 #define LM_SHORT_WAIT_NS 20000000ull /* below it a wait is contention for a lock, or of a thread that is busy */
-#define LM_KSTACK_MAX 48 /* the deepest blocked kernel stacks seen are about 35 frames (NFS over ext4) */
-#define LM_FILTER_MAX 16 /* PIDs compared on the switch path; longer lists go by the mark in task storage */
+#define LM_KSTACK_MAX 48             /* the deepest blocked kernel stacks seen are about 35 frames (NFS over ext4) */
+#define LM_FILTER_MAX 16             /* PIDs compared on the switch path; longer lists go by the mark in task storage */
 
 enum lm_record_type {
 	LM_RECORD_THREAD = 1, /* struct lm_thread_record: changed since the last look */

@@ -102,7 +102,7 @@ layer() {
 # Modules of user space, lowest first: each includes only its own rank and those below.
 ranks=(
 	'log|command|stacks|snapshot|load|stays|exhaustion|limits|sockets|ksyms|proc|proc_files|proc_maps|kernel|output|live'
-	'opts|waits|wait_names|wait_python|java_stacks|verdicts|owners|probe|resolver/[a-z_]+|render/[a-z_]+'
+	'opts|opts_table|waits|wait_names|wait_python|java_stacks|verdicts|owners|probe|resolver/[a-z_]+|render/[a-z_]+'
 	'groups'
 	'lockgraph'
 	'monitor|monitor_place|monitor_judge|monitor_locks'
@@ -126,7 +126,7 @@ layers() {
 	# renderers see plain data
 	layer allow '^user/render/' '^<|^user/snapshot[.]h$|^user/render/' || status=1
 	# pure modules know neither /proc nor the kernel
-	layer deny '^user/(monitor[a-z_]*|groups|verdicts|owners|lockgraph|exhaustion|load|stays|waits|java_stacks|stacks|opts|snapshot|report)[.]' \
+	layer deny '^user/(monitor[a-z_]*|groups|verdicts|owners|lockgraph|exhaustion|load|stays|waits|java_stacks|stacks|opts|opts_table|snapshot|report)[.]' \
 		'^user/(proc|limits|sockets|probe|kernel|ksyms|output|live|resolver/.*)[.]h$' || status=1
 	# the unprivileged worker knows nothing of what is done with its answers
 	layer allow '^user/resolver/([^c]|c[^l])' '^<|^leakmon_abi[.]h$|^user/(resolver/[a-z_]+|stacks|log)[.]h$' || status=1

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The command line as data. One table says which options there are and in which
- * modes; from it getopt_long reads and argp writes the help. (argp_parse itself
+ * The command line as data: getopt_long reads it by the table of opts_table.c. (argp_parse
  * cannot tell a caller which word was wrong.)
  */
 #include "user/opts.h"
 
-#include <argp.h>
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
@@ -14,6 +12,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "user/opts_table.h"
 
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -25,136 +25,6 @@
 #define INTERVAL_MIN_NS (10 * NS_PER_MS) /* a look at 2,000 threads takes some 6 ms */
 #define PID_LIMIT 4194304                /* PID_MAX_LIMIT of the kernel, include/linux/threads.h */
 #define MEMBERS_DEFAULT 5
-
-#define WATCHING (1 << LM_MODE_LIVE | 1 << LM_MODE_SNAPSHOT)
-#define CHECK (1 << LM_MODE_CHECK)
-#define EVERY (WATCHING | CHECK | 1 << LM_MODE_DOCTOR)
-
-/* Keys of options without a short form. */
-enum key {
-	KEY_FORMAT = 0x100,
-	KEY_MIN_BLOCKED,
-	KEY_HORIZON,
-	KEY_TOP,
-	KEY_MEMBERS,
-	KEY_MIN_LEVEL,
-	KEY_FAIL_ON,
-	KEY_FUTEX,
-	KEY_COLOR,
-	KEY_FOR,
-};
-
-enum group { GROUP_WHAT = 1, GROUP_JUDGE, GROUP_OUTPUT, GROUP_HOW, GROUP_ABOUT };
-
-struct option_row {
-	const char *name;
-	int key;
-	const char *argument; /* NULL: takes none */
-	enum group group;
-	int modes;
-	const char *help; /* NULL: a heading, in name */
-};
-
-static const struct option_row option_rows[] = {
-	{"What to watch:", 0, NULL, GROUP_WHAT, WATCHING | CHECK, NULL},
-	{"pid", 'p', "LIST", GROUP_WHAT, WATCHING,
-		"these processes, all their threads: PIDs with commas between them; may be repeated. "
-		"Without it: the whole machine"},
-	{"min-blocked", KEY_MIN_BLOCKED, "DUR", GROUP_WHAT, WATCHING | CHECK,
-		"count only threads that are blocked for at least this long (default 1s)"},
-	{"kernel-threads", 'k', NULL, GROUP_WHAT, WATCHING, "kernel threads too"},
-	{"futex", KEY_FUTEX, "WHEN", GROUP_WHAT, WATCHING | CHECK,
-		"the programs that see futex calls: auto (default) = where they tax nothing but futex calls, or "
-		"with -p; on; off"},
-	{"for", KEY_FOR, "DUR", GROUP_WHAT, CHECK,
-		"end COMMAND after this long, if it runs so long. Without --horizon, half of it is the horizon: the "
-		"shortest time in which a leak can be called likely"},
-	{"Findings:", 0, NULL, GROUP_JUDGE, WATCHING | CHECK, NULL},
-	{"horizon", KEY_HORIZON, "DUR", GROUP_JUDGE, WATCHING | CHECK,
-		"the shortest history over which growth may be called likely (default 30m); every time constant of "
-		"the verdicts scales with it"},
-	{"min-level", KEY_MIN_LEVEL, "LEVEL", GROUP_JUDGE, WATCHING | CHECK,
-		"show findings from this level: suspect (default), likely or confirmed"},
-	{"fail-on", KEY_FAIL_ON, "LEVEL", GROUP_JUDGE, WATCHING | CHECK,
-		"exit 1 if there was a finding from this level (check: likely unless it is given)"},
-	{"Output:", 0, NULL, GROUP_OUTPUT, WATCHING | CHECK, NULL},
-	{"json", 'j', NULL, GROUP_OUTPUT, WATCHING, "the same as --format json"},
-	{"format", KEY_FORMAT, "FMT", GROUP_OUTPUT, WATCHING,
-		"text (default), json: one report a line, or collapsed: stacks for flame graphs"},
-	{"output", 'o', "FILE", GROUP_OUTPUT, WATCHING | CHECK,
-		"write there instead of standard output, to a temporary file beside it that replaces it at the end"},
-	{"top", KEY_TOP, "N", GROUP_OUTPUT, WATCHING,
-		"show N sites, 0 = all (default: 20 in text, all in the other formats)"},
-	{"members", KEY_MEMBERS, "N", GROUP_OUTPUT, WATCHING | CHECK,
-		"threads listed for each site in JSON (default 5)"},
-	{"color", KEY_COLOR, "WHEN", GROUP_OUTPUT, WATCHING | CHECK,
-		"auto (default) = on a terminal, unless NO_COLOR is set; always; never. Only text has any"},
-	{"Other:", 0, NULL, GROUP_ABOUT, EVERY, NULL},
-	{"verbose", 'v', NULL, GROUP_ABOUT, EVERY, "say on standard error what is done"},
-	{"help", 'h', NULL, GROUP_ABOUT, EVERY, "this text, or with a mode the help of that mode"},
-	{"version", 'V', NULL, GROUP_ABOUT, EVERY, "the version"},
-};
-
-/* The mode words, and what their help begins and ends with. The row without a word is the one for none. */
-static const struct mode_row {
-	const char *word;
-	enum lm_mode mode;
-	const char *synopsis; /* a line for each way to call it */
-	const char *about;
-	const char *after;
-} mode_rows[] = {
-	{NULL, LM_MODE_LIVE,
-		"[OPTION...] [INTERVAL [COUNT]]\nsnapshot [OPTION...]\n"
-		"check [OPTION...] -- COMMAND [ARG...]\ndoctor [OPTION...]",
-		"leakmon shows which stacks hold blocked threads that came and never left, since\n"
-		"when, and on what they wait.\n\n"
-		"Without a mode: the live view of the machine, worst first; with INTERVAL (1,\n"
-		"500ms, 2s, 1m) a report every INTERVAL, COUNT times. Modes:\n"
-		"  snapshot   one report from one look, then exit\n"
-		"  check      run a command, watch it and all that it starts, exit 1 if it leaks\n"
-		"  doctor     what works on this machine, what does not, and what mends it",
-		"DUR and INTERVAL: 500ms, 2s, 1m, 1h, 2d; a number alone is seconds.\n\n"
-		"Exit codes:\n"
-		"  0   it did its work\n"
-		"  1   with --fail-on: there was a finding from that level\n"
-		"  2   it failed: the message says what, and why\n"
-		"  64  wrong usage\n"
-		"  77  no privilege for it, or the kernel lacks a feature: the message says which\n\n"
-		"Examples:\n"
-		"  sudo leakmon -p 1234,5678\n"
-		"  sudo leakmon snapshot --json --fail-on likely -o report.json"},
-	{"snapshot", LM_MODE_SNAPSHOT, "snapshot [OPTION...]",
-		"One report from one look at the threads, then exit. It never waits for an\n"
-		"interval: what it says of the past it knows from when each thread was started\n"
-		"and last ran.",
-		"DUR: 500ms, 2s, 1m, 1h, 2d; a number alone is seconds.\n\n"
-		"Exit codes: 0, 1 with --fail-on and a finding from that level, 2 it failed,\n"
-		"64 wrong usage, 77 no privilege, or a kernel that lacks a feature.\n\n"
-		"Examples:\n"
-		"  sudo leakmon snapshot\n"
-		"  sudo leakmon snapshot -p 1234 --format collapsed > stacks.txt"},
-	{"check", LM_MODE_CHECK, "check [OPTION...] -- COMMAND [ARG...]",
-		"Runs COMMAND as the user who called sudo, watches it and all that it starts, and\n"
-		"exits 1 if they leak or lock up: for the last line of a CI job. Findings are\n"
-		"printed on standard error; COMMAND keeps its input and output. Signals go on to it.",
-		"DUR: 500ms, 2s, 1m, 1h, 2d; a number alone is seconds. A run of minutes wants a\n"
-		"--horizon of half a minute or so, or --for.\n\n"
-		"Exit codes: 1 there was a finding from the level of --fail-on; else COMMAND's own\n"
-		"(128 + N when signal N ended it; 0 when --for did), 127 it was not found, 126 it\n"
-		"could not be run, 2 leakmon failed, 64 wrong usage, 77 no privilege, or a kernel\n"
-		"that lacks a feature.\n\n"
-		"Examples:\n"
-		"  sudo leakmon check --horizon 20s -- ./integration-tests\n"
-		"  sudo leakmon check --for 2m -- ./server --port 8080"},
-	{"doctor", LM_MODE_DOCTOR, "doctor [OPTION...]",
-		"Says what of leakmon works on this machine, what does not, what that costs, and\n"
-		"what mends it.",
-		"Exit codes: 0 where leakmon can work, 77 where it cannot, 2 it failed, 64 wrong\n"
-		"usage.\n\n"
-		"Examples:\n"
-		"  leakmon doctor\n"
-		"  sudo leakmon doctor"},
-};
 
 struct choice {
 	const char *word;
@@ -174,12 +44,12 @@ static const struct choice levels[] = {
 struct parser {
 	FILE *errors;
 	struct lm_config config;
-	const struct mode_row *mode; /* NULL: no mode word yet */
+	const struct lm_mode_row *mode; /* NULL: no mode word yet */
 	bool have_interval;
-	uint32_t used; /* bits of option_rows that were there */
+	uint32_t used; /* bits of lm_option_rows that were there */
 };
 
-static_assert(ARRAY_LEN(option_rows) <= 32, "a bit for each option");
+static_assert(LM_OPTION_ROWS <= 32, "a bit for each option");
 
 /* One line for errors, control characters escaped. Returns the exit code. */
 static int complain(const struct parser *parser, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -210,7 +80,7 @@ static int complain(const struct parser *parser, const char *format, ...)
 }
 
 /* As a person writes it: "-p", "--top". */
-static const char *option_text(const struct option_row *row, char text[32])
+static const char *option_text(const struct lm_option_row *row, char text[32])
 {
 	if (row->key < KEY_FORMAT)
 		snprintf(text, 32, "-%c", row->key);
@@ -285,7 +155,7 @@ int lm_opts_parse_duration(const char *text, uint64_t *ns)
 	return 0;
 }
 
-static int take_duration(const struct parser *parser, const struct option_row *row, const char *text, uint64_t *ns)
+static int take_duration(const struct parser *parser, const struct lm_option_row *row, const char *text, uint64_t *ns)
 {
 	char option[32];
 	int error = lm_opts_parse_duration(text, ns);
@@ -296,7 +166,7 @@ static int take_duration(const struct parser *parser, const struct option_row *r
 	return 0;
 }
 
-static int take_choice(const struct parser *parser, const struct option_row *row, const char *text,
+static int take_choice(const struct parser *parser, const struct lm_option_row *row, const char *text,
 	const struct choice *choices, int *value)
 {
 	char option[32], all[128] = "";
@@ -316,7 +186,7 @@ static int take_choice(const struct parser *parser, const struct option_row *row
 	return complain(parser, "%s: \"%s\" is not known: give %s", option_text(row, option), text, all);
 }
 
-static int take_number(const struct parser *parser, const struct option_row *row, const char *text, int *value)
+static int take_number(const struct parser *parser, const struct lm_option_row *row, const char *text, int *value)
 {
 	char option[32];
 	uint64_t number;
@@ -378,7 +248,7 @@ static int take_output(struct parser *parser, const char *text)
 	return 0;
 }
 
-static int take_horizon(struct parser *parser, const struct option_row *row, const char *text)
+static int take_horizon(struct parser *parser, const struct lm_option_row *row, const char *text)
 {
 	int code = take_duration(parser, row, text, &parser->config.horizon_ns);
 
@@ -387,7 +257,7 @@ static int take_horizon(struct parser *parser, const struct option_row *row, con
 	return code;
 }
 
-static int take_option(struct parser *parser, const struct option_row *row, const char *argument)
+static int take_option(struct parser *parser, const struct lm_option_row *row, const char *argument)
 {
 	struct lm_config *config = &parser->config;
 	int value = 0, code = 0;
@@ -446,11 +316,11 @@ static int take_option(struct parser *parser, const struct option_row *row, cons
 	return code;
 }
 
-static const struct mode_row *find_mode(const char *word)
+static const struct lm_mode_row *find_mode(const char *word)
 {
-	for (size_t i = 0; i < ARRAY_LEN(mode_rows); i++) {
-		if (mode_rows[i].word && strcmp(mode_rows[i].word, word) == 0)
-			return &mode_rows[i];
+	for (size_t i = 0; i < lm_mode_rows_len; i++) {
+		if (lm_mode_rows[i].word && strcmp(lm_mode_rows[i].word, word) == 0)
+			return &lm_mode_rows[i];
 	}
 	return NULL;
 }
@@ -475,7 +345,7 @@ static int take_interval(struct parser *parser, const char *word)
 /* A word that is no option: a mode, INTERVAL or COUNT. */
 static int take_word(struct parser *parser, const char *word)
 {
-	const struct mode_row *mode = find_mode(word);
+	const struct lm_mode_row *mode = find_mode(word);
 
 	if (parser->mode && parser->mode->mode == LM_MODE_CHECK)
 		return complain(
@@ -505,8 +375,8 @@ static void fill_getopt(char *shorts, struct option *longs)
 	/* '-': words come in their place, whatever POSIXLY_CORRECT says; ':': we speak ourselves */
 	*shorts++ = '-';
 	*shorts++ = ':';
-	for (size_t i = 0; i < ARRAY_LEN(option_rows); i++) {
-		const struct option_row *row = &option_rows[i];
+	for (size_t i = 0; i < LM_OPTION_ROWS; i++) {
+		const struct lm_option_row *row = &lm_option_rows[i];
 
 		if (!row->key)
 			continue;
@@ -521,11 +391,11 @@ static void fill_getopt(char *shorts, struct option *longs)
 	*longs = (struct option){0};
 }
 
-static const struct option_row *find_option(int key)
+static const struct lm_option_row *find_option(int key)
 {
-	for (size_t i = 0; i < ARRAY_LEN(option_rows); i++) {
-		if (option_rows[i].key && option_rows[i].key == key)
-			return &option_rows[i];
+	for (size_t i = 0; i < LM_OPTION_ROWS; i++) {
+		if (lm_option_rows[i].key && lm_option_rows[i].key == key)
+			return &lm_option_rows[i];
 	}
 	return NULL;
 }
@@ -533,7 +403,7 @@ static const struct option_row *find_option(int key)
 /* Says what getopt_long did not like. word is the last one that it took; optopt the option if it knows that. */
 static int complain_of_option(const struct parser *parser, int result, const char *word)
 {
-	const struct option_row *row = find_option(optopt);
+	const struct lm_option_row *row = find_option(optopt);
 	size_t len = strcspn(word, "="), matches = 0;
 	char option[32];
 
@@ -543,8 +413,8 @@ static int complain_of_option(const struct parser *parser, int result, const cha
 		return complain(parser, "\"%s\": --%s takes no value", word, row->name);
 	if (optopt)
 		return complain(parser, "-%c is not an option: see leakmon --help", optopt);
-	for (size_t i = 0; i < ARRAY_LEN(option_rows); i++)
-		matches += len > 2 && option_rows[i].key && strncmp(option_rows[i].name, word + 2, len - 2) == 0;
+	for (size_t i = 0; i < LM_OPTION_ROWS; i++)
+		matches += len > 2 && lm_option_rows[i].key && strncmp(lm_option_rows[i].name, word + 2, len - 2) == 0;
 	if (matches > 1)
 		return complain(parser, "\"%s\" may mean several options: write it in full, see leakmon --help", word);
 	return complain(parser, "\"%s\" is not an option: see leakmon --help", word);
@@ -565,8 +435,8 @@ static int take_command(struct parser *parser, char **words, bool is_marked)
 
 static bool is_used(const struct parser *parser, int key)
 {
-	for (size_t i = 0; i < ARRAY_LEN(option_rows); i++) {
-		if (option_rows[i].key == key)
+	for (size_t i = 0; i < LM_OPTION_ROWS; i++) {
+		if (lm_option_rows[i].key == key)
 			return parser->used & 1u << i;
 	}
 	return false;
@@ -583,20 +453,20 @@ static void set_check_defaults(struct parser *parser)
 
 static int parse_words(struct parser *parser, int argc, char **argv)
 {
-	char shorts[2 * ARRAY_LEN(option_rows) + 3];
-	struct option longs[ARRAY_LEN(option_rows) + 1];
+	char shorts[2 * LM_OPTION_ROWS + 3];
+	struct option longs[LM_OPTION_ROWS + 1];
 	int key, code = 0;
 
 	fill_getopt(shorts, longs);
 	optind = 0; /* glibc: from the beginning */
 	opterr = 0;
 	while (!code && (key = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-		const struct option_row *row = find_option(key);
+		const struct lm_option_row *row = find_option(key);
 
 		if (key == 1) {
 			code = take_word(parser, optarg);
 		} else if (row) {
-			parser->used |= 1u << (row - option_rows);
+			parser->used |= 1u << (row - lm_option_rows);
 			code = take_option(parser, row, optarg);
 		} else {
 			code = complain_of_option(parser, key, argv[optind - 1]);
@@ -613,10 +483,10 @@ static int check_modes(const struct parser *parser, enum lm_mode mode)
 {
 	char option[32];
 
-	for (size_t i = 0; i < ARRAY_LEN(option_rows); i++) {
-		if (parser->used & 1u << i && !(option_rows[i].modes & 1 << mode))
+	for (size_t i = 0; i < LM_OPTION_ROWS; i++) {
+		if (parser->used & 1u << i && !(lm_option_rows[i].modes & 1 << mode))
 			return complain(parser, "%s does not go with %s: see leakmon %s --help",
-				option_text(&option_rows[i], option), parser->mode->word, parser->mode->word);
+				option_text(&lm_option_rows[i], option), parser->mode->word, parser->mode->word);
 	}
 	return 0;
 }
@@ -662,45 +532,4 @@ void lm_opts_free(struct lm_config *config)
 	free(config->pids);
 	config->pids = NULL;
 	config->pids_len = 0;
-}
-
-/* Each line of the synopsis is a way to call it. */
-static void write_synopsis(FILE *stream, const char *synopsis)
-{
-	const char *lead = "Usage:";
-
-	while (*synopsis) {
-		size_t len = strcspn(synopsis, "\n");
-
-		fprintf(stream, "%6s leakmon %.*s\n", lead, (int)len, synopsis);
-		lead = "or:";
-		synopsis += len + (synopsis[len] == '\n');
-	}
-}
-
-void lm_opts_help(FILE *stream, enum lm_mode mode)
-{
-	struct argp_option options[ARRAY_LEN(option_rows) + 1], *option = options;
-	const struct mode_row *mode_row = &mode_rows[0];
-	struct argp argp = {.options = options};
-	char name[] = "leakmon";
-
-	for (size_t i = 0; i < ARRAY_LEN(mode_rows); i++) {
-		if (mode_rows[i].mode == mode)
-			mode_row = &mode_rows[i];
-	}
-	for (size_t i = 0; i < ARRAY_LEN(option_rows); i++) {
-		const struct option_row *row = &option_rows[i];
-
-		if (!(row->modes & 1 << mode_row->mode))
-			continue;
-		*option++ = row->key
-				    ? (struct argp_option){row->name, row->key, row->argument, 0, row->help, row->group}
-				    : (struct argp_option){.doc = row->name, .group = row->group};
-	}
-	*option = (struct argp_option){0};
-	write_synopsis(stream, mode_row->synopsis);
-	fprintf(stream, "\n%s\n\n", mode_row->about);
-	argp_help(&argp, stream, ARGP_HELP_LONG, name);
-	fprintf(stream, "\n%s\n", mode_row->after);
 }

@@ -20,12 +20,14 @@
 /* Parses a line of words; *errors gets what was said (to be freed). */
 static int parse(const char *line, struct lm_config *config, char **errors)
 {
-	char copy[512], *words[WORDS_MAX] = {NULL}, *rest = copy, *word;
+	static char copy[512], *words[WORDS_MAX]; /* as argv: the config may point into them */
+	char *rest = copy, *word;
 	size_t size;
 	FILE *stream = open_memstream(errors, &size);
 	int len = 0, code;
 
 	assert_non_null(stream);
+	memset(words, 0, sizeof(words));
 	snprintf(copy, sizeof(copy), "%s", line);
 	while ((word = strsep(&rest, " ")) && len < WORDS_MAX - 1)
 		words[len++] = word;
@@ -95,7 +97,8 @@ static void every_mode_is_known(void **state)
 	} cases[] = {{"leakmon snapshot", LM_MODE_SNAPSHOT}, {"leakmon -p 1 snapshot", LM_MODE_SNAPSHOT},
 		{"leakmon doctor", LM_MODE_DOCTOR}, {"leakmon --help", LM_MODE_HELP},
 		{"leakmon snapshot --help", LM_MODE_HELP}, {"leakmon --version", LM_MODE_VERSION},
-		{"leakmon 1m", LM_MODE_INTERVAL}};
+		{"leakmon 1m", LM_MODE_INTERVAL}, {"leakmon check -- true", LM_MODE_CHECK},
+		{"leakmon check --help", LM_MODE_HELP}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -104,6 +107,25 @@ static void every_mode_is_known(void **state)
 		assert_int_equal(config.mode, cases[i].mode);
 		lm_opts_free(&config);
 	}
+}
+
+static void a_command_to_check_keeps_its_words_and_sets_the_scale(void **state)
+{
+	struct lm_config config = accepted("leakmon check --for 60s -- make -j -- test");
+
+	(void)state;
+	assert_string_equal(config.command[0], "make");
+	assert_string_equal(config.command[2], "--");
+	assert_string_equal(config.command[3], "test");
+	assert_null(config.command[4]);
+	assert_int_equal(config.for_ns, 60000000000ull);
+	assert_int_equal(config.horizon_ns, 30000000000ull);
+	assert_int_equal(config.fail_on, LM_LEVEL_LIKELY);
+	lm_opts_free(&config);
+	config = accepted("leakmon check --for 60s --horizon 5s --fail-on confirmed -- true");
+	assert_int_equal(config.horizon_ns, 5000000000ull);
+	assert_int_equal(config.fail_on, LM_LEVEL_CONFIRMED);
+	lm_opts_free(&config);
 }
 
 static void wrong_words_are_named_with_what_is_right(void **state)
@@ -214,8 +236,8 @@ static void the_message_about_a_pid_is_a_lesson(void **state)
 	assert_string_equal(errors, "leakmon: -p: \"abc\" is not a PID: give numbers, as in -p 1234,5678\n");
 	free(errors);
 	assert_int_equal(parse("leakmon foo", &config, &errors), 64);
-	assert_string_equal(
-		errors, "leakmon: \"foo\" is neither a mode (snapshot, check, doctor) nor an interval (1, 500ms, 2s, 1m)\n");
+	assert_string_equal(errors,
+		"leakmon: \"foo\" is neither a mode (snapshot, check, doctor) nor an interval (1, 500ms, 2s, 1m)\n");
 	free(errors);
 }
 
@@ -308,6 +330,7 @@ int main(void)
 		cmocka_unit_test(nothing_said_means_the_live_view_of_the_whole_machine),
 		cmocka_unit_test(modes_and_options_come_in_any_order),
 		cmocka_unit_test(every_mode_is_known),
+		cmocka_unit_test(a_command_to_check_keeps_its_words_and_sets_the_scale),
 		cmocka_unit_test(wrong_words_are_named_with_what_is_right),
 		cmocka_unit_test(each_option_sets_its_own),
 		cmocka_unit_test(words_may_come_first_whatever_the_environment),

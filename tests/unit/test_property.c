@@ -27,7 +27,8 @@ struct world {
 	uint32_t last_tid;
 	uint64_t now_ns;
 	unsigned seed;
-	int leave_per_mille; /* of those that are there, at each step: few in some runs, so that there is a leak to find */
+	int leave_per_mille; /* of those that are there, at each step: few in some runs, so that there is a leak to find
+			      */
 };
 
 static bool happens(int percent)
