@@ -101,6 +101,7 @@ layer() {
 
 # Modules of user space, lowest first: each includes only its own rank and those below.
 ranks=(
+	'lines'
 	'log|command|stacks|snapshot|load|stays|exhaustion|limits|sockets|ksyms|proc|proc_files|proc_maps|kernel|output|live'
 	'opts|opts_table|waits|wait_names|wait_python|java_stacks|verdicts|owners|probe|resolver/[a-z_]+|render/[a-z_]+'
 	'groups'

@@ -14,7 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (64 * 1024)
+#include "user/lines.h"
+
 #define SYMBOLS_MAX (4u << 20)
 #define NAMES_BYTES_MAX (128u << 20) /* all that fits into these bounds fits into 32 bits */
 /* The largest has 21 KiB (6.18); what is farther from the symbol before it is in code that has no symbols. */
@@ -79,19 +80,23 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* "ffffffff81000000 T _text" or "… t name\t[module]", ended by a newline. Other lines are left out. */
-static int take_line(struct lm_ksyms *ksyms, const char *line)
+/* "ffffffff81000000 T _text" or "… t name\t[module]". Other lines are left out. */
+static int take_line(const char *line, enum lm_line_end end, void *context)
 {
+	struct lm_ksyms *ksyms = context;
 	uint64_t address = 0;
 	const char *at = line;
 	size_t name_len;
 
+	/* no kernel writes such a line */
+	if (end == LM_LINE_TOO_LONG)
+		return -EBADMSG;
 	for (; hex_digit(*at) >= 0 && at - line < 16; at++)
 		address = address << 4 | hex_digit(*at);
 	if (at == line || at[0] != ' ' || !strchr("tTwW", at[1]) || at[1] == 0 || at[2] != ' ')
 		return 0;
 	at += 3;
-	name_len = strcspn(at, " \t\n");
+	name_len = strcspn(at, " \t");
 	if (!name_len)
 		return 0;
 	if (!address) {
@@ -99,52 +104,6 @@ static int take_line(struct lm_ksyms *ksyms, const char *line)
 		return 0;
 	}
 	return add_symbol(ksyms, address, at, name_len);
-}
-
-static int take_lines(struct lm_ksyms *ksyms, char *buffer, size_t *len)
-{
-	char *line = buffer, *end;
-	int error = 0;
-
-	while (!error && (end = memchr(line, '\n', buffer + *len - line))) {
-		error = take_line(ksyms, line);
-		line = end + 1;
-	}
-	*len = buffer + *len - line;
-	memmove(buffer, line, *len);
-	return error;
-}
-
-static int read_symbols(struct lm_ksyms *ksyms, int fd)
-{
-	char *buffer = malloc(BUFFER_BYTES + 1);
-	size_t len = 0;
-	int error = 0;
-
-	if (!buffer)
-		return -ENOMEM;
-	while (!error) {
-		ssize_t got = read(fd, buffer + len, BUFFER_BYTES - len);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			error = -errno;
-		if (got <= 0)
-			break;
-		len += got;
-		error = take_lines(ksyms, buffer, &len);
-		/* no kernel writes such a line */
-		if (!error && len == BUFFER_BYTES)
-			error = -EBADMSG;
-	}
-	/* a last line without an end */
-	if (!error && len) {
-		buffer[len++] = '\n';
-		error = take_lines(ksyms, buffer, &len);
-	}
-	free(buffer);
-	return error;
 }
 
 /* By address; of several at one address the first in the file comes first, which is the one that the kernel prefers. */
@@ -188,7 +147,7 @@ int lm_ksyms_load(const char *path, struct lm_ksyms **out)
 		error = -errno;
 		goto free_ksyms;
 	}
-	error = read_symbols(ksyms, fd);
+	error = lm_lines_read(fd, take_line, ksyms);
 	close(fd);
 	if (!error && !ksyms->len)
 		error = ksyms->hidden ? -EPERM : -ENODATA;

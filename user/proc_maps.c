@@ -6,22 +6,22 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "user/lines.h"
 #include "user/proc.h"
 #include "user/proc_files.h"
 
-/* A path is at most 4 KiB, four times that if it is all newlines, behind 80 bytes of numbers. */
-#define LINE_BYTES (20 * 1024)
-#define BUFFER_BYTES (64 * 1024)
 /* Chromium and the JVM have some 1,000 such mappings; a process that has more than this wants to hurt. */
 #define MAPS_MAX 20000
 #define PATHS_BYTES_MAX (8 * 1024 * 1024)
 
-static_assert(BUFFER_BYTES > LINE_BYTES, "a line fits into the buffer");
+/* A path is at most 4 KiB, four times that if it is all newlines, behind 80 bytes of numbers. */
+static_assert(LM_LINE_BYTES_MAX > 4 * PATH_MAX + 80, "lines are taken whole");
 
 struct reader {
 	struct lm_maps maps;
@@ -183,14 +183,16 @@ static bool parse_line(const char *line, struct lm_map *map, const char **path)
 	return true;
 }
 
-static int take_line(struct reader *reader, const char *line)
+static int take_line(const char *line, enum lm_line_end end, void *context)
 {
+	struct reader *reader = context;
 	struct lm_map map = {0};
 	const char *path;
 	int error;
 
-	/* a line that cannot be understood is of no use, but those that follow are */
-	if (!parse_line(line, &map, &path)) {
+	/* A line that cannot be understood is of no use, but those that follow are. The process may go away while it is
+	 * read: then the last one has no end. */
+	if (end != LM_LINE_WHOLE || !parse_line(line, &map, &path)) {
 		reader->maps.truncated = true;
 		return 0;
 	}
@@ -205,59 +207,6 @@ static int take_line(struct reader *reader, const char *line)
 	reader->path_bytes += strlen(map.path) + 1;
 	reader->maps.maps[reader->maps.len++] = map;
 	return 0;
-}
-
-/* Takes the whole lines off the buffer; what is left moves to its front. */
-static int take_lines(struct reader *reader, char *buffer, size_t *len, bool *skipping)
-{
-	char *line = buffer, *end;
-
-	while ((end = memchr(line, '\n', buffer + *len - line))) {
-		int error;
-
-		*end = 0;
-		error = *skipping ? 0 : take_line(reader, line);
-		if (error)
-			return error;
-		*skipping = false;
-		line = end + 1;
-	}
-	*len = buffer + *len - line;
-	memmove(buffer, line, *len);
-	if (*len >= LINE_BYTES) {
-		reader->maps.truncated = true;
-		*skipping = true;
-		*len = 0;
-	}
-	return 0;
-}
-
-static int read_lines(struct reader *reader, int fd)
-{
-	char *buffer = malloc(BUFFER_BYTES);
-	bool skipping = false;
-	size_t len = 0;
-	int error = 0;
-
-	if (!buffer)
-		return -ENOMEM;
-	while (!error) {
-		ssize_t got = read(fd, buffer + len, BUFFER_BYTES - len);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			error = -errno;
-		if (got <= 0)
-			break;
-		len += got;
-		error = take_lines(reader, buffer, &len, &skipping);
-	}
-	/* a line without an end: the process went away while it was read */
-	if (!error && len)
-		reader->maps.truncated = true;
-	free(buffer);
-	return error;
 }
 
 static bool ends_deleted(const char *path)
@@ -297,7 +246,7 @@ int lm_proc_maps(const char *proc_root, pid_t pid, struct lm_maps *maps)
 
 	if (error)
 		return error;
-	error = read_lines(&reader, fd);
+	error = lm_lines_read(fd, take_line, &reader);
 	close(fd);
 	if (error == -E2BIG) {
 		reader.maps.truncated = true;
