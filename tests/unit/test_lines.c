@@ -122,6 +122,11 @@ static void the_longest_line_is_whole_and_one_byte_more_is_too_long(void **state
 	assert_int_equal(taken.ends[0], LM_LINE_TOO_LONG);
 	assert_int_equal(taken.lens[0], LM_LINE_BYTES_MAX);
 	check(&taken, 1, "next", LM_LINE_WHOLE);
+
+	taken = (struct taken){0};
+	assert_int_equal(read_text(text, LM_LINE_BYTES_MAX - 1, &taken), 0);
+	assert_int_equal(taken.len, 1);
+	assert_int_equal(taken.ends[0], LM_LINE_UNENDED);
 	free(text);
 }
 
