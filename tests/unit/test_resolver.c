@@ -13,9 +13,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/time.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +21,7 @@
 #include "user/proc.h"
 #include "user/resolver/client.h"
 #include "user/resolver/expression.h"
+#include "victim.h"
 
 #define DEADLINE_S 10
 
@@ -47,57 +46,6 @@ static __attribute__((noinline)) void victim_outer(void)
 	__asm__ volatile("");
 }
 
-static bool is_in_pause(pid_t pid)
-{
-	const int nr_pause = 34;
-	char path[64];
-	int nr = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (fscanf(file, "%d", &nr) != 1)
-		nr = -1;
-	fclose(file);
-	return nr == nr_pause;
-}
-
-static void await_pause(pid_t pid)
-{
-	time_t deadline = time(NULL) + DEADLINE_S;
-
-	while (!is_in_pause(pid)) {
-		assert_true(time(NULL) < deadline);
-		usleep(1000);
-	}
-}
-
-/* A test may trace its own child to learn the registers; leakmon gets them from the kernel. */
-static void read_registers(pid_t pid, struct lm_regs *regs)
-{
-	struct user_regs_struct user;
-	int status;
-
-	assert_int_equal(ptrace(PTRACE_SEIZE, pid, NULL, NULL), 0);
-	assert_int_equal(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(ptrace(PTRACE_GETREGS, pid, NULL, &user), 0);
-	assert_int_equal(ptrace(PTRACE_DETACH, pid, NULL, NULL), 0);
-	*regs = (struct lm_regs){
-		.nr = (int64_t)user.orig_rax,
-		.ip = user.rip,
-		.sp = user.rsp,
-		.bp = user.rbp,
-		.bx = user.rbx,
-		.r12 = user.r12,
-		.r13 = user.r13,
-		.r14 = user.r14,
-		.r15 = user.r15,
-	};
-}
-
 static void start_victim(struct fixture *fixture)
 {
 	fixture->victim = fork();
@@ -106,9 +54,8 @@ static void start_victim(struct fixture *fixture)
 		victim_outer();
 		_exit(0);
 	}
-	await_pause(fixture->victim);
-	read_registers(fixture->victim, &fixture->regs);
-	await_pause(fixture->victim);
+	victim_await_pause(fixture->victim);
+	victim_read_registers(fixture->victim, &fixture->regs);
 	assert_int_equal(lm_proc_start("/proc", fixture->victim, &fixture->start_ns), 0);
 }
 
@@ -130,8 +77,7 @@ static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
 
-	kill(fixture->victim, SIGKILL);
-	waitpid(fixture->victim, NULL, 0);
+	victim_stop(fixture->victim);
 	lm_resolver_free(fixture->resolver);
 	lm_stacks_free(fixture->stacks);
 	free(fixture);
@@ -320,8 +266,7 @@ static void a_target_that_ended_has_no_stacks(void **state)
 	struct lm_target *target = open_victim(fixture);
 	struct lm_unwind_request request = {.regs = fixture->regs};
 
-	kill(fixture->victim, SIGKILL);
-	waitpid(fixture->victim, NULL, 0);
+	victim_stop(fixture->victim);
 	assert_int_equal(lm_target_unwind(fixture->resolver, target, &request, 1), -ESRCH);
 	assert_null(request.stack);
 	lm_target_close(fixture->resolver, target);

@@ -9,19 +9,12 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <signal.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/user.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "user/proc.h"
 #include "user/resolver/client.h"
-
-#define DEADLINE_S 20
-#define NR_PAUSE 34
+#include "victim.h"
 
 /* Blocks in pause() below inner, middle and outer. The barriers keep calls from becoming jumps. */
 static const char program[] =
@@ -126,46 +119,9 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static bool is_blocked(pid_t pid)
-{
-	char path[64], text[256] = "";
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (!fgets(text, sizeof(text), file))
-		text[0] = '\0';
-	fclose(file);
-	return atoi(text) == NR_PAUSE;
-}
-
-/* As the kernel side of leakmon reads them, which needs no stop. pause() goes on as if nothing had been. */
-static void read_registers(pid_t pid, struct lm_regs *regs)
-{
-	struct user_regs_struct user;
-
-	assert_int_equal(ptrace(PTRACE_SEIZE, pid, NULL, NULL), 0);
-	assert_int_equal(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL), 0);
-	assert_int_equal(waitpid(pid, NULL, __WALL), pid);
-	assert_int_equal(ptrace(PTRACE_GETREGS, pid, NULL, &user), 0);
-	assert_int_equal(ptrace(PTRACE_DETACH, pid, NULL, NULL), 0);
-	*regs = (struct lm_regs){.ip = user.rip,
-		.sp = user.rsp,
-		.bp = user.rbp,
-		.bx = user.rbx,
-		.r12 = user.r12,
-		.r13 = user.r13,
-		.r14 = user.r14,
-		.r15 = user.r15,
-		.nr = NR_PAUSE};
-}
-
 static pid_t start(const struct fixture *fixture, const char *what, struct lm_regs *regs)
 {
 	char path[128], library_path[128];
-	time_t deadline = time(NULL) + DEADLINE_S;
 	pid_t pid;
 
 	snprintf(path, sizeof(path), "%s/victim", fixture->directory);
@@ -176,19 +132,9 @@ static pid_t start(const struct fixture *fixture, const char *what, struct lm_re
 		execl(path, path, what, library_path, NULL);
 		_exit(127);
 	}
-	while (!is_blocked(pid)) {
-		assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
-		assert_true(time(NULL) < deadline);
-		usleep(1000);
-	}
-	read_registers(pid, regs);
+	victim_await_pause(pid);
+	victim_read_registers(pid, regs);
 	return pid;
-}
-
-static void stop(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
 }
 
 static struct lm_target *open_target(struct fixture *fixture, pid_t pid)
@@ -291,7 +237,7 @@ static void every_build_is_unwound_from_its_wait_to_its_start(void **state)
 		assert_in_range(stack->frames_len, 6, 12);
 		lm_stack_unref(fixture->stacks, stack);
 		lm_target_close(fixture->resolver, target);
-		stop(pid);
+		victim_stop(pid);
 	}
 }
 
@@ -308,7 +254,7 @@ static void a_stripped_program_has_the_offsets_of_the_whole_one(void **state)
 	target = open_target(fixture, pid);
 	whole = unwind(fixture, target, &regs);
 	lm_target_close(fixture->resolver, target);
-	stop(pid);
+	victim_stop(pid);
 	assert_int_equal(run(fixture, "strip victim -o victim2 && mv victim2 victim"), 0);
 	pid = start(fixture, "", &regs);
 	target = open_target(fixture, pid);
@@ -318,7 +264,7 @@ static void a_stripped_program_has_the_offsets_of_the_whole_one(void **state)
 	lm_stack_unref(fixture->stacks, whole);
 	lm_stack_unref(fixture->stacks, stripped);
 	lm_target_close(fixture->resolver, target);
-	stop(pid);
+	victim_stop(pid);
 }
 
 static const struct scene {
@@ -360,7 +306,7 @@ static void a_stack_goes_through_signals_libraries_deleted_files_and_generated_c
 		assert_int_equal(stack->end, LM_STACK_COMPLETE);
 		lm_stack_unref(fixture->stacks, stack);
 		lm_target_close(fixture->resolver, target);
-		stop(pid);
+		victim_stop(pid);
 	}
 }
 
@@ -392,7 +338,7 @@ static void inlined_functions_are_named_with_their_lines(void **state)
 	assert_true(frame->function_start && frame->function_start < frame->offset);
 	lm_stack_unref(fixture->stacks, stack);
 	lm_target_close(fixture->resolver, target);
-	stop(pid);
+	victim_stop(pid);
 }
 
 /* What is beyond the end of a mapped file raises SIGBUS in whoever touches it. */
@@ -422,8 +368,8 @@ static void a_library_that_was_cut_short_spoils_nothing_else(void **state)
 	assert_int_equal(counters.worker_restarts, 0);
 	lm_target_close(fixture->resolver, target);
 	lm_target_close(fixture->resolver, other);
-	stop(pid);
-	stop(other_pid);
+	victim_stop(pid);
+	victim_stop(other_pid);
 }
 
 /* Files of this name that the worker, the one child that is left, has mapped. */
@@ -468,7 +414,7 @@ static void programs_that_are_gone_do_not_stay_open_in_the_worker(void **state)
 		check_chain(stack, plain_chain);
 		lm_stack_unref(fixture->stacks, stack);
 		lm_target_close(fixture->resolver, target);
-		stop(pid);
+		victim_stop(pid);
 	}
 	lm_resolver_counters(fixture->resolver, &counters);
 	assert_int_equal(counters.worker_restarts, 0);
@@ -515,7 +461,7 @@ static void eu_stack_sees_the_same_functions(void **state)
 	assert_int_equal(at, stack->frames_len);
 	lm_stack_unref(fixture->stacks, stack);
 	lm_target_close(fixture->resolver, target);
-	stop(pid);
+	victim_stop(pid);
 }
 
 int main(int argc, char **argv)
