@@ -41,7 +41,7 @@ eval "c_flags=($(sed -n 1p <<<"$flags"))"
 eval "bpf_flags=($(sed -n 2p <<<"$flags"))"
 
 mapfile -t c_all < <(files '*.c' '*.h' '*.cpp')
-mapfile -t sources < <(files 'user/*.c' 'tests/unit/*.c')
+mapfile -t sources < <(files 'user/*.c' 'tests/unit/*.c' 'tests/fuzz/*.c')
 mapfile -t programs < <(files 'tests/*.c' | grep -vE '^tests/(unit|fuzz)/|[.]bpf[.]c$')
 mapfile -t headers < <(files 'user/*.h' 'include/*.h')
 mapfile -t bpf_sources < <(files 'bpf/*.bpf.c')
