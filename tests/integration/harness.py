@@ -153,7 +153,8 @@ class Process:
             ready, _, _ = select.select([self.child.stdout], [], [], max(0, end - time.monotonic()))
             check(ready, f"{self.words} printed no line within {deadline_s} s")
             data = os.read(self.child.stdout.fileno(), 65536)
-            check(data, f"{self.words} ended early", lambda: self.child.stderr.read().decode(errors="replace"))
+            if not data:  # read now: when the failure is shown the pipe is closed
+                raise Failure(f"{self.words} ended early", self.child.stderr.read().decode(errors="replace"))
             self.pending += data
         line, self.pending = self.pending.split(b"\n", 1)
         return json.loads(line)
