@@ -214,8 +214,9 @@ static __always_inline long visit(struct seq_file *seq, struct task_struct *task
 	long error;
 
 	look_threads++;
+	/* One that is ending is told whole each time, also a zombie: user space has let go of it and would miss it. */
 	if (state && state->reported_epoch == epoch && state->reported_switches == switches &&
-		state->reported_state == task_state && !on_cpu) {
+		state->reported_state == task_state && !on_cpu && !(task->flags & PF_EXITING)) {
 		struct lm_record same = {
 			.type = LM_RECORD_SAME,
 			.size = sizeof(same),

@@ -2,9 +2,10 @@
 """The whole machine, kernel threads, PID namespaces."""
 
 import os
+import signal
 
 import harness
-from harness import Skip, build, check, check_equal, children, need, poll, test
+from harness import Skip, build, check, check_equal, children, is_alive, need, poll, test
 from leakmon import count_at, outline, run, sites_with, snapshot, parse_lines
 
 
@@ -23,6 +24,17 @@ def the_whole_machine_is_listed(t):
     kernel = [pid for pid in listed if harness.read_text(f"/proc/{pid}/stat") and is_kernel_thread(pid)]
     check_equal(kernel, [], "kernel threads without -k")
     check(os.getpid() in listed, "we ourselves wait for leakmon", sorted(listed))
+
+
+@test()
+def processes_that_ended_and_are_not_reaped_are_no_loss(t):
+    ended = [t.blocker("waits") for _ in range(5)]
+    for process in ended:
+        os.kill(process.pid, signal.SIGKILL)
+        poll(10, "it has ended", lambda process=process: not is_alive(process.pid))
+    report = snapshot(t, "--min-blocked", "1ms")
+    check_equal(report["losses"]["scan_truncated"], 0, "scan_truncated", report["losses"])
+    check(not {process["pid"] for process in report["processes"]} & {process.pid for process in ended}, "not listed", report)
 
 
 @test()
