@@ -111,6 +111,7 @@ static void fill_input(struct lm_monitor *monitor, const struct lm_group *group,
 		.demanded_age_ns = group->flag.demanded_age_ns,
 		.load = &process->load,
 		.guards = guards_of(monitor, group),
+		.sleeps = group->wait.wait_class == LM_WAIT_SLEEP,
 	};
 }
 
@@ -120,8 +121,12 @@ static uint64_t count_survivors(const struct lm_monitor *monitor, const struct l
 	uint64_t floor_ns = lm_verdict_scaled_ns(monitor->config.horizon_ns, lm_verdict_ages_s[group->flag.age]);
 	uint64_t survivors = 0;
 
-	for (int64_t i = 0; i < group->count; i++)
-		survivors += group->members[i].since_ns + floor_ns <= monitor->now_ns;
+	for (int64_t i = 0; i < group->count; i++) {
+		const struct lm_verdict_member *member = &group->members[i];
+
+		survivors += (group->verdict.evidence.retrospective ? member->born_ns : member->since_ns) + floor_ns <=
+			     monitor->now_ns;
+	}
 	return survivors;
 }
 

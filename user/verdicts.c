@@ -259,6 +259,10 @@ static bool tick_alike(const struct lm_verdict_input *input)
 	double sum = 0, typical;
 	size_t timers = 0, alike = 0;
 
+	/* workers that wait for work with a timeout may be as regular under an even load */
+	if (!input->sleeps)
+		return false;
+
 	for (size_t i = 0; i < input->members_len; i++) {
 		double rate = tick_rate(input, &input->members[i]);
 

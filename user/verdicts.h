@@ -52,6 +52,7 @@ struct lm_verdict_input {
 	uint64_t demanded_age_ns;   /* survivors must be older, since a finding here was withdrawn; 0 = none was */
 	const struct lm_load *load; /* NULL: not known, then nothing is confirmed */
 	unsigned int guards;        /* enum lm_verdict_guards */
+	bool sleeps;                /* the members wait for nothing but time */
 };
 
 struct lm_verdict {

@@ -194,14 +194,17 @@ static void guards_hold_a_verdict_at_suspect(void **state)
 static void timers_that_nobody_cancels_are_likely_after_one_look_and_workers_are_not(void **state)
 {
 	(void)state;
-	for (int are_timers = 0; are_timers < 2; are_timers++) {
+	for (int kind = 0; kind < 3; kind++) {
 		struct scene *scene = new_scene(10000, 20000, 20000);
+		bool are_timers = kind == 1, are_regular = kind > 0;
+
+		scene->input.sleeps = kind < 2; /* the third kind waits for work, as regularly */
 
 		for (int i = 0; i < 100; i++) {
 			double born_s = 10400 + 90 * i;
 
 			add(scene, born_s, 19995 + i % 5);
-			scene->members[i].switches = are_timers ? (20000 - born_s) / 10 : 50 + random() % 900;
+			scene->members[i].switches = are_regular ? (20000 - born_s) / 10 : 50 + random() % 900;
 			scene->members[i].cpu_ms = scene->members[i].switches / 10;
 		}
 		assert_int_equal(judge_and_free(scene).level, are_timers ? LM_LEVEL_LIKELY : LM_LEVEL_NONE);
