@@ -56,22 +56,57 @@ struct group_files {
 	const char *folder;     /* below the root */
 	const char *limit, *used;
 	enum lm_resource resource;
+	const char *reclaimable; /* of memory.stat: caches that give way, NULL for other resources */
 };
 
 static const struct group_files group_files[] = {
-	{"", "", "pids.max", "pids.current", LM_RESOURCE_CGROUP_PIDS},
-	{"", "unified", "pids.max", "pids.current", LM_RESOURCE_CGROUP_PIDS},
-	{"pids", "pids", "pids.max", "pids.current", LM_RESOURCE_CGROUP_PIDS},
-	{"", "", "memory.max", "memory.current", LM_RESOURCE_MEMORY},
-	{"", "unified", "memory.max", "memory.current", LM_RESOURCE_MEMORY},
-	{"memory", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", LM_RESOURCE_MEMORY},
+	{"", "", "pids.max", "pids.current", LM_RESOURCE_CGROUP_PIDS, NULL},
+	{"", "unified", "pids.max", "pids.current", LM_RESOURCE_CGROUP_PIDS, NULL},
+	{"pids", "pids", "pids.max", "pids.current", LM_RESOURCE_CGROUP_PIDS, NULL},
+	{"", "", "memory.max", "memory.current", LM_RESOURCE_MEMORY, "inactive_file"},
+	{"", "unified", "memory.max", "memory.current", LM_RESOURCE_MEMORY, "inactive_file"},
+	{"memory", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", LM_RESOURCE_MEMORY,
+		"total_inactive_file"},
 };
+
+/* The value of a line "name value" of memory.stat, 0 if there is none. */
+static uint64_t read_stat(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "re");
+	unsigned long long value = 0, found = 0;
+	char line[128], word[64];
+
+	while (file && !found && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%63s %llu", word, &value) == 2 && strcmp(word, name) == 0)
+			found = value;
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* What of a control group is used, of memory without the caches that would give way. */
+static bool read_used(const char *folder, const struct group_files *files, uint64_t *used)
+{
+	char path[3 * PATH_MAX];
+	uint64_t reclaimable = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, files->used);
+	if (!read_number(path, used))
+		return false;
+	if (files->reclaimable) {
+		snprintf(path, sizeof(path), "%s/memory.stat", folder);
+		reclaimable = read_stat(path, files->reclaimable);
+	}
+	*used -= reclaimable < *used ? reclaimable : *used;
+	return true;
+}
 
 /* From the control group up to the root of the hierarchy. */
 static void read_groups(
 	const char *cgroup_root, const struct group_files *files, const char *group, struct lm_limits *limits)
 {
-	char place[PATH_MAX], path[2 * PATH_MAX];
+	char place[PATH_MAX], folder[2 * PATH_MAX], path[3 * PATH_MAX];
 
 	if (strlen(group) >= sizeof(place) || strstr(group, "/../"))
 		return;
@@ -80,12 +115,10 @@ static void read_groups(
 		uint64_t limit, used;
 		char *slash;
 
-		snprintf(path, sizeof(path), "%s/%s%s/%s", cgroup_root, files->folder, place, files->limit);
-		if (read_number(path, &limit) && limit < INT64_MAX / 2) {
-			snprintf(path, sizeof(path), "%s/%s%s/%s", cgroup_root, files->folder, place, files->used);
-			if (read_number(path, &used))
-				keep_tighter(limits, files->resource, used, limit);
-		}
+		snprintf(folder, sizeof(folder), "%s/%s%s", cgroup_root, files->folder, place);
+		snprintf(path, sizeof(path), "%s/%s", folder, files->limit);
+		if (read_number(path, &limit) && limit < INT64_MAX / 2 && read_used(folder, files, &used))
+			keep_tighter(limits, files->resource, used, limit);
 		slash = strrchr(place, '/');
 		if (!slash)
 			break;

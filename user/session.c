@@ -450,7 +450,7 @@ static void fill_self(struct lm_session *session, struct lm_snapshot *snapshot)
 	lm_resolver_usage(session->resolver, &worker_rss_bytes, &worker_cpu_s);
 	snapshot->self.cpu_s = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec +
 			       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6 + worker_cpu_s;
-	snapshot->self.rss_bytes = rss_bytes + worker_rss_bytes;
+	snapshot->self.rss_bytes = rss_bytes ? (int64_t)(rss_bytes + worker_rss_bytes) : -1;
 	snapshot->self.bpf_bytes = lm_probe_memory(session->probe);
 	snapshot->self.scan_s = session->scan_s;
 }

@@ -77,7 +77,9 @@ static void of_nested_groups_the_tightest_counts(void **state)
 	lay(*state, "cgroup/pids.current", "950\n");
 	lay(*state, "cgroup/system.slice/web.service/memory.max", "1048576\n");
 	lay(*state, "cgroup/system.slice/web.service/memory.current", "524288\n");
+	lay(*state, "cgroup/system.slice/web.service/memory.stat", "anon 5\ninactive_file 24288\nx\n");
 	limits = read_limits(*state);
+	assert_int_equal(limits.of[LM_RESOURCE_MEMORY].used, 500000); /* without caches that give way */
 	assert_int_equal(limits.of[LM_RESOURCE_CGROUP_PIDS].limit, 100);
 	assert_int_equal(limits.of[LM_RESOURCE_CGROUP_PIDS].used, 90);
 	assert_int_equal(limits.of[LM_RESOURCE_MEMORY].limit, 1048576);
