@@ -41,7 +41,7 @@ struct lm_process_facts {
 	char *exe, *build_id, *container_id;
 	uint64_t rss_bytes;                     /* 0 = not known */
 	uint64_t first_rss_bytes, first_rss_ns; /* when it was first known, 0 = not yet */
-	bool limits_known;                      /* asked for only where something grows */
+	uint64_t limits_ns;                     /* when the limits were read, only where something grows; 0 = never */
 	struct lm_limits limits;
 	const char *unresolved; /* static text: why its stacks cannot be had, NULL if they can */
 	const char *no_python;  /* the same of its Python frames */

@@ -116,8 +116,8 @@ static void fill_exhaustion(
 		lm_group_rate_per_h(&report->monitor->groups, group, report->now_ns, process->key.start_ns);
 	struct lm_exhaustion first;
 
-	if (!process->facts.limits_known || !lm_exhaustion_first(&process->facts.limits, threads_per_h,
-						    bytes_per_h(report, &process->facts), &first))
+	if (!process->facts.limits_ns || !lm_exhaustion_first(&process->facts.limits, threads_per_h,
+						 bytes_per_h(report, &process->facts), &first))
 		return;
 	finding->exhaustion.resource = first.resource;
 	finding->exhaustion.limit = first.limit;

@@ -423,19 +423,25 @@ static void fill_rss(struct lm_session *session)
 	}
 }
 
-/* What bounds the processes of which something grows. */
+/* What bounds the processes of which something grows; as rarely as verdicts are reached, since a map is long to read.
+ */
 static void fill_limits(struct lm_session *session)
 {
+	uint64_t every_ns = session->config->horizon_ns / LM_VERDICT_STEPS_PER_HORIZON, at_ns = now_on(CLOCK_BOOTTIME);
 	struct lm_group *group;
 
 	for (group = session->monitor->groups.table; group; group = group->hh.next) {
+		struct lm_process_facts *facts;
 		struct lm_process *process;
 
 		if (!group->count || group->verdict.level == LM_LEVEL_NONE)
 			continue;
 		process = lm_thread_of(group->residents[0])->process;
-		process->facts.limits_known =
-			lm_limits_read(PROC_ROOT, CGROUP_ROOT, process->key.tgid, &process->facts.limits) == 0;
+		facts = &process->facts;
+		if (facts->limits_ns && at_ns - facts->limits_ns < every_ns)
+			continue;
+		facts->limits_ns =
+			lm_limits_read(PROC_ROOT, CGROUP_ROOT, process->key.tgid, &facts->limits) ? 0 : at_ns;
 	}
 }
 
