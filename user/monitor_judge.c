@@ -264,6 +264,8 @@ static void judge_stuck(struct lm_monitor *monitor, struct lm_group *group)
 
 	group->stuck.level = LM_LEVEL_NONE;
 	group->stuck.thread = thread;
+	if (thread->deadlocked)
+		return;
 	stay_ns = monitor->now_ns - thread->stay_since_ns;
 	if (long_ns < STUCK_LONGEST * group->longest_completed_ns)
 		long_ns = STUCK_LONGEST * group->longest_completed_ns;

@@ -147,6 +147,7 @@ static int collect_edges(struct analysis *analysis)
 		{
 			most += waits_for_known_lock(thread);
 			thread->holds_for = 0;
+			thread->deadlocked = false;
 		}
 	}
 	if (!most)
@@ -232,6 +233,7 @@ static int add_deadlock(struct analysis *analysis, const struct lm_lockgraph *gr
 
 		finding->members[i] = (struct lm_lock_member){
 			.thread = thread, .holds = analysis->edges[before].object, .waits_for = edge->object};
+		thread->deadlocked = true;
 		/* it closed when the last of them began to wait */
 		if (thread->wait_since_ns > finding->since_ns)
 			finding->since_ns = thread->wait_since_ns;
