@@ -93,6 +93,15 @@ static unsigned int guards_of(const struct lm_monitor *monitor, const struct lm_
 	return guards;
 }
 
+static bool have_timeouts(const struct lm_group *group)
+{
+	for (int64_t i = 0; i < group->count; i++) {
+		if (!lm_thread_of(group->residents[i])->stay.timeout)
+			return false;
+	}
+	return true;
+}
+
 static void fill_input(struct lm_monitor *monitor, const struct lm_group *group, const struct lm_process *process,
 	struct lm_verdict_input *input)
 {
@@ -112,6 +121,7 @@ static void fill_input(struct lm_monitor *monitor, const struct lm_group *group,
 		.load = &process->load,
 		.guards = guards_of(monitor, group),
 		.sleeps = group->wait.wait_class == LM_WAIT_SLEEP,
+		.has_timeouts = have_timeouts(group),
 	};
 }
 

@@ -52,6 +52,7 @@ static const struct rule retrospective_rules[] = {
 /* … and what "they have only ticked since they were born" means: as often as each other for their age. */
 #define TICKS_MIN 10
 #define TICK_SLACK 0.25
+#define TICK_SLACK_TIMED 0.15 /* who waits with a timeout may be a worker, whose work makes it less regular */
 #define TICK_SHORTEST_NS 20e6
 #define TICK_CPU_MS 1
 
@@ -256,11 +257,11 @@ static double tick_rate(const struct lm_verdict_input *input, const struct lm_ve
  */
 static bool tick_alike(const struct lm_verdict_input *input)
 {
-	double sum = 0, typical;
+	double slack = input->sleeps ? TICK_SLACK : TICK_SLACK_TIMED, sum = 0, typical;
 	size_t timers = 0, alike = 0;
 
-	/* workers that wait for work with a timeout may be as regular under an even load */
-	if (!input->sleeps)
+	/* where a stay has ended, these are no timers that nobody cancels */
+	if ((!input->sleeps && !input->has_timeouts) || input->longest_completed_ns)
 		return false;
 
 	for (size_t i = 0; i < input->members_len; i++) {
@@ -275,7 +276,7 @@ static bool tick_alike(const struct lm_verdict_input *input)
 	for (size_t i = 0; i < input->members_len; i++) {
 		double rate = tick_rate(input, &input->members[i]);
 
-		alike += rate >= typical * (1 - TICK_SLACK) && rate <= typical * (1 + TICK_SLACK);
+		alike += rate >= typical * (1 - slack) && rate <= typical * (1 + slack);
 	}
 	return alike >= IDLE_SHARE * input->members_len;
 }

@@ -53,6 +53,7 @@ struct lm_verdict_input {
 	const struct lm_load *load; /* NULL: not known, then nothing is confirmed */
 	unsigned int guards;        /* enum lm_verdict_guards */
 	bool sleeps;                /* the members wait for nothing but time */
+	bool has_timeouts;          /* the waits of all of them have one */
 };
 
 struct lm_verdict {

@@ -194,11 +194,12 @@ static void guards_hold_a_verdict_at_suspect(void **state)
 static void timers_that_nobody_cancels_are_likely_after_one_look_and_workers_are_not(void **state)
 {
 	(void)state;
-	for (int kind = 0; kind < 3; kind++) {
+	for (int kind = 0; kind < 4; kind++) {
 		struct scene *scene = new_scene(10000, 20000, 20000);
 		bool are_timers = kind == 1, are_regular = kind > 0;
 
-		scene->input.sleeps = kind < 2; /* the third kind waits for work, as regularly */
+		scene->input.sleeps = kind != 2;                       /* the third kind waits for work, as regularly */
+		scene->input.longest_completed_ns = kind == 3 ? S : 0; /* the fourth has been seen to leave */
 
 		for (int i = 0; i < 100; i++) {
 			double born_s = 10400 + 90 * i;
