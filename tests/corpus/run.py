@@ -199,6 +199,9 @@ def main():
         save(options.save, scores, rows, options)
     again = try_again(scores, options) if options.again else {}
     results = [again.get(score.case.name, score).result for score in scores]
+    if scoring.looks_too_bad(scores):
+        print("FAIL  one look found too few of the leaks")
+        results.append("FAIL")
     print(f"{results.count('ok')} passed, {results.count('FAIL')} failed, "
           f"{results.count('skip') + len(cases) - len(scores)} skipped")
     return 1 if "FAIL" in results else 0

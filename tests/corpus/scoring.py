@@ -69,8 +69,6 @@ def judge_leak(score, truth, leaks, findings, looks):
         score.why.append(f"{score.level or 'nothing'} at the end, {len(leaked)} threads leaked")
         score.why += [f"there was: {found}" for found in findings.found.values()][:3]
     score.early_look, score.one_look = (judge_look(case, truth, leaks, looked) for looked in looks)
-    if score.one_look not in (None, "likely", "confirmed"):
-        score.why.append(f"{score.one_look} after one look")
     if score.false_flags:
         score.why += [f"false: {found}" for found in findings.at("likely") if found not in right]
 
@@ -187,6 +185,13 @@ def false_flag_rate(scores, scale_s):
     flags = sum(score.false_flags for score in silent)
     return (f"{flags} in {len(silent)} cases; "
             f"{hours * 1800 / scale_s:.1f} server-hours, scaled ({hours:.2f} h of real time)")
+
+
+def looks_too_bad(scores):
+    """Was the leak missed in more than one of ten single looks? The goal is for all of them together, not for each."""
+    looks = [score for score in scores if score.one_look is not None]
+    hits = sum(score.one_look in ("likely", "confirmed") for score in looks)
+    return len(looks) >= 10 and hits < 0.9 * len(looks)
 
 
 def table(scores, scale_s):

@@ -71,8 +71,11 @@ class Leaks(unittest.TestCase):
             looks[-1].add(report(("leak", level, "wait", {})), 0)
         score = scored("leak", report(("leak", "likely", "wait", {})), looks=looks)
         self.assertEqual((score.early_look, score.one_look, score.result), ("suspect", "likely", "ok"))
-        score = scored("leak", report(("leak", "likely", "wait", {})), looks=looks[::-1])
-        self.assertEqual(score.result, "FAIL")
+        missed = scored("leak", report(("leak", "likely", "wait", {})), looks=looks[::-1])
+        self.assertEqual((missed.one_look, missed.result), ("suspect", "ok"))
+        # the goal is for all of them: one of ten may be missed
+        self.assertFalse(scoring.looks_too_bad([score] * 9 + [missed]))
+        self.assertTrue(scoring.looks_too_bad([score] * 8 + [missed] * 2))
 
 
 class Silence(unittest.TestCase):
