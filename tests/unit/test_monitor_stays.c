@@ -5,6 +5,8 @@
 #define MS 1000000ull
 #define NR_NANOSLEEP 35
 #define THREADS 20
+#define LEAKED 100
+#define BORN(i) (PROCESS_START + (400 + 28 * (uint64_t)(i)) * S)
 
 /* Threads that are blocked since the same time, each having completed that many waits. */
 struct crowd {
@@ -206,6 +208,65 @@ static void a_thread_in_state_d_for_long_is_stuck(void **state)
 	lm_snapshot_free(&snapshot);
 }
 
+/* Of those that settle_leak told of before. */
+static void feed_same_born(struct fixture *fixture, uint32_t tid)
+{
+	struct lm_thread_record thread = {.head = {.tid = tid, .start_ns = BORN((tid - 100) % LEAKED)}};
+
+	feed_same_thread(fixture, &thread);
+}
+
+/* Threads that were born one every half minute and blocked at once, at the place of this offset. */
+static void settle_leak(struct fixture *fixture, uint32_t first_tid, uint64_t offset, uint64_t now_ns)
+{
+	struct lm_thread_record thread;
+
+	for (int confirming = 0; confirming < 2; confirming++) {
+		begin(fixture, now_ns);
+		for (uint32_t tid = 100; tid < first_tid; tid++)
+			feed_same_born(fixture, tid);
+		for (uint32_t i = 0; i < LEAKED; i++) {
+			thread = blocked(first_tid + i, BORN(i) + MS, 2);
+			thread.head.start_ns = BORN(i);
+			thread.regs.di = i; /* a descriptor of its own */
+			feed(fixture, thread);
+		}
+		lm_monitor_end_look(fixture->monitor, true);
+		while (!confirming && unwind(fixture, offset))
+			;
+	}
+	assert_int_equal(lm_monitor_settle(fixture->monitor), 0);
+}
+
+static void threads_that_come_with_connections_are_judged_with_them(void **state)
+{
+	(void)state;
+	for (int has_connections = 0; has_connections < 2; has_connections++) {
+		uint64_t now_ns = PROCESS_START + 3600 * S;
+		struct lm_snapshot snapshot;
+		struct fixture *fixture;
+		void *inner;
+
+		set_up(&inner);
+		fixture = inner;
+		settle_leak(fixture, 100, 8, now_ns);
+		if (has_connections)
+			fixture->monitor->groups.table->guards = LM_GUARD_CONNECTIONS;
+		settle_leak(fixture, 100 + LEAKED, 16, now_ns + S);
+		snapshot = report(fixture);
+		assert_int_equal(snapshot.findings_len, 2);
+		for (size_t i = 0; i < 2; i++) {
+			assert_int_equal(
+				snapshot.findings[i].level, has_connections ? LM_LEVEL_SUSPECT : LM_LEVEL_LIKELY);
+			assert_int_equal(
+				snapshot.findings[i].type, has_connections ? LM_FINDING_CONNECTIONS : LM_FINDING_LEAK);
+			assert_int_equal(snapshot.findings[i].held_back != NULL, has_connections);
+		}
+		lm_snapshot_free(&snapshot);
+		tear_down(&inner);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +275,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_look_between_two_ticks_does_not_end_the_stay, set_up, tear_down),
 		cmocka_unit_test(a_broadcast_ends_no_stay_and_single_wakes_do),
 		cmocka_unit_test_setup_teardown(a_finding_is_withdrawn_when_its_threads_leave, set_up, tear_down),
+		cmocka_unit_test(threads_that_come_with_connections_are_judged_with_them),
 		cmocka_unit_test_setup_teardown(a_thread_in_state_d_for_long_is_stuck, set_up, tear_down),
 	};
 
