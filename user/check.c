@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -23,6 +24,7 @@
 #include "user/command.h"
 #include "user/log.h"
 #include "user/output.h"
+#include "user/proc.h"
 #include "user/render/render.h"
 #include "user/session.h"
 
@@ -31,6 +33,8 @@
 #define LOOKS_PER_HORIZON 60 /* a short horizon wants more looks … */
 #define LOOK_MIN_NS 100000000ull
 #define END_GRACE_NS (10 * NS_PER_S) /* between SIGTERM and SIGKILL, when the time of --for is over */
+
+#define START_SLACK_NS 20000000ll
 
 #define EXIT_FOUND 1
 #define EXIT_FAILED 2
@@ -70,6 +74,15 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static int64_t wall_offset_ns(void)
+{
+	struct timespec wall, boot;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	return (int64_t)(wall.tv_sec - boot.tv_sec) * (int64_t)NS_PER_S + wall.tv_nsec - boot.tv_nsec;
 }
 
 static void drop(struct check *check, struct kept *kept)
@@ -194,16 +207,32 @@ static void reap(struct check *check)
 	fclose(file);
 }
 
+/* Signals a process of the last look, and no other that has its number by now: the pidfd holds on to the one whose
+ * start is compared. /proc gives starts in steps of 10 ms; after a step of the wall clock nothing is signalled. */
+static void signal_process(const struct lm_snapshot_process *process, int number)
+{
+	int pidfd = syscall(SYS_pidfd_open, process->pid, 0);
+	uint64_t start_ns;
+	int64_t apart_ns;
+
+	if (pidfd < 0)
+		return;
+	if (lm_proc_start("/proc", process->pid, &start_ns) == 0) {
+		apart_ns = process->start_ns - wall_offset_ns() - (int64_t)start_ns;
+		if (llabs(apart_ns) <= START_SLACK_NS)
+			syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
+	}
+	close(pidfd);
+}
+
 /* To all of the family that the last look saw. */
 static void signal_all(const struct check *check, int number)
 {
 	if (!check->ended)
 		kill(check->command.pid, number);
 	for (size_t i = 0; i < check->last.processes_len; i++) {
-		uint32_t pid = check->last.processes[i].pid;
-
-		if (pid != (uint32_t)check->command.pid)
-			kill(pid, number);
+		if (check->last.processes[i].pid != (uint32_t)check->command.pid)
+			signal_process(&check->last.processes[i], number);
 	}
 }
 
@@ -366,8 +395,9 @@ static int run_command(struct check *check, const sigset_t *signals)
 
 	if (open_sources(check, signals))
 		return EXIT_FAILED;
-	/* its process is known before its first instruction */
-	lm_session_look(check->session);
+	/* its process is known before its first instruction, and there is a report however soon it ends */
+	if (look(check))
+		return EXIT_FAILED;
 	error = lm_command_release(&check->command);
 	if (error) {
 		lm_error("%s: %s", name, error == ENOENT ? "there is no such command" : strerror(error));

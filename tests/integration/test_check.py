@@ -46,6 +46,16 @@ def a_command_that_is_well_keeps_its_exit_code_and_its_input_and_output(t):
 
 
 @test()
+def a_report_is_written_however_soon_the_command_ends(t):
+    path = t.directory() / "report.json"
+    check_equal(run("-o", path, "--", "true").returncode, 0, "the exit code")
+    check_equal(json.loads(path.read_text())["schema"], "leakmon.snapshot/1", "the report")
+    done = run("-o", "/dev/full", "--", "true")
+    check_equal(done.returncode, 2, "the exit code on a full disk", done)
+    check("/dev/full" in done.stderr and len(done.stderr.splitlines()) == 1, "one line that names it", done.stderr)
+
+
+@test()
 def a_signal_that_ends_the_command_shows_in_the_exit_code(t):
     check_equal(run("--", "sh", "-c", "kill -TERM $$").returncode, 128 + signal.SIGTERM, "the exit code")
 
