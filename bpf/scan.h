@@ -142,7 +142,8 @@ static __always_inline void fill_record(struct task_struct *task, struct thread_
 	if (state) {
 		fill_totals(task, state, record);
 		if (!on_cpu && state->off_ns) {
-			record->wait_since_ns = state->off_ns;
+			/* the switch program's clock may be some microseconds ahead */
+			record->wait_since_ns = state->off_ns < record->now_ns ? state->off_ns : record->now_ns;
 			if (!state->off_derived)
 				record->flags |= LM_THREAD_EXACT;
 		}
