@@ -101,9 +101,9 @@ layer() {
 
 # Modules of user space, lowest first: each includes only its own rank and those below.
 ranks=(
-	'lines'
+	'lines|golang/record'
 	'log|command|stacks|snapshot|load|stays|exhaustion|limits|sockets|ksyms|proc|proc_files|proc_maps|kernel|output|live'
-	'opts|opts_table|waits|wait_names|wait_python|java_stacks|verdicts|owners|probe|resolver/[a-z_]+|render/[a-z_]+'
+	'opts|opts_table|waits|wait_names|wait_python|java_stacks|verdicts|owners|probe|resolver/[a-z_]+|golang/[a-z_]+|render/[a-z_]+'
 	'groups'
 	'lockgraph'
 	'monitor|monitor_place|monitor_judge|monitor_locks'
@@ -130,7 +130,8 @@ layers() {
 	layer deny '^user/(monitor[a-z_]*|groups|verdicts|owners|lockgraph|exhaustion|load|stays|waits|java_stacks|stacks|opts|opts_table|snapshot|report)[.]' \
 		'^user/(proc|limits|sockets|probe|kernel|ksyms|output|live|resolver/.*)[.]h$' || status=1
 	# the unprivileged worker knows nothing of what is done with its answers
-	layer allow '^user/resolver/([^c]|c[^l])' '^<|^leakmon_abi[.]h$|^user/(resolver/[a-z_]+|stacks|log)[.]h$' || status=1
+	layer allow '^user/resolver/([^c]|c[^l])' '^<|^leakmon_abi[.]h$|^user/((resolver|golang)/[a-z_]+|stacks|log)[.]h$' || status=1
+	layer allow '^user/golang/' '^<|^leakmon_abi[.]h$|^user/(resolver|golang)/[a-z_]+[.]h$' || status=1
 	for ((i = ${#ranks[@]} - 1; i >= 0; i--)); do
 		[ -z "$higher" ] || layer deny "^user/(${ranks[i]})[.][ch]$" "^user/($higher)[.]h$" || status=1
 		higher+="${higher:+|}${ranks[i]}"

@@ -37,6 +37,22 @@ static const char *const wait_class_names[LM_WAIT_CLASSES] = {
 	[LM_WAIT_IO_URING] = "io_uring",
 	[LM_WAIT_STOPPED] = "stopped",
 	[LM_WAIT_OTHER] = "other",
+	[LM_WAIT_GO_CHAN_SEND] = "chan_send",
+	[LM_WAIT_GO_CHAN_RECEIVE] = "chan_receive",
+	[LM_WAIT_GO_CHAN_SEND_NIL] = "chan_send_nil",
+	[LM_WAIT_GO_CHAN_RECEIVE_NIL] = "chan_receive_nil",
+	[LM_WAIT_GO_SELECT] = "select",
+	[LM_WAIT_GO_SELECT_NO_CASES] = "select_no_cases",
+	[LM_WAIT_GO_MUTEX] = "mutex",
+	[LM_WAIT_GO_RWMUTEX_READ] = "rwmutex_read",
+	[LM_WAIT_GO_RWMUTEX_WRITE] = "rwmutex_write",
+	[LM_WAIT_GO_COND] = "cond",
+	[LM_WAIT_GO_WAITGROUP] = "waitgroup",
+	[LM_WAIT_GO_SEMAPHORE] = "semaphore",
+	[LM_WAIT_GO_SLEEP] = "sleep",
+	[LM_WAIT_GO_IO] = "io",
+	[LM_WAIT_GO_SYSCALL] = "syscall",
+	[LM_WAIT_GO_OTHER] = "other",
 };
 
 static const char *const level_names[LM_LEVELS] = {

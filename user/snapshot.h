@@ -34,6 +34,23 @@ enum lm_wait_class {
 	LM_WAIT_IO_URING,
 	LM_WAIT_STOPPED,
 	LM_WAIT_OTHER,
+	/* of goroutines, in the order of enum lm_go_state */
+	LM_WAIT_GO_CHAN_SEND,
+	LM_WAIT_GO_CHAN_RECEIVE,
+	LM_WAIT_GO_CHAN_SEND_NIL,
+	LM_WAIT_GO_CHAN_RECEIVE_NIL,
+	LM_WAIT_GO_SELECT,
+	LM_WAIT_GO_SELECT_NO_CASES,
+	LM_WAIT_GO_MUTEX,
+	LM_WAIT_GO_RWMUTEX_READ,
+	LM_WAIT_GO_RWMUTEX_WRITE,
+	LM_WAIT_GO_COND,
+	LM_WAIT_GO_WAITGROUP,
+	LM_WAIT_GO_SEMAPHORE,
+	LM_WAIT_GO_SLEEP,
+	LM_WAIT_GO_IO,
+	LM_WAIT_GO_SYSCALL,
+	LM_WAIT_GO_OTHER,
 	LM_WAIT_CLASSES
 };
 
@@ -85,6 +102,28 @@ struct lm_snapshot_member {
 		int64_t at_ns;   /* when the call returned; 0: none was seen, and the rest is not known */
 		int64_t result;  /* of a wait: 0, or -errno as -ETIMEDOUT; of a wake: threads woken, or -errno */
 	} last_futex_wait, last_futex_wake;
+	struct { /* of a goroutine; for those what is said of futexes, CPUs and comm is not known */
+		uint64_t parent_goid; /* 0 = not known */
+		int64_t stack_bytes;
+		bool locked;        /* bound to a thread of its own */
+		const char *labels; /* "key=value, key=value", NULL: none, or not asked for */
+	} go;
+};
+
+/* The go statement that created a goroutine. */
+struct lm_snapshot_creator {
+	const char *function, *file;
+	uint32_t line;        /* 0 = not known */
+	uint64_t parent_goid; /* of the first member's; 0 = not known */
+	int64_t creators;     /* how many different go statements created the members */
+};
+
+/* The channel that the first member waits for. */
+struct lm_snapshot_channel {
+	uint64_t address;
+	int64_t len, cap; /* of elements */
+	bool closed;
+	int64_t senders, receivers; /* goroutines that wait on each side */
 };
 
 struct lm_snapshot_site {
@@ -109,6 +148,10 @@ struct lm_snapshot_site {
 	size_t stack_len;
 	const struct lm_snapshot_frame *place; /* of stack: what the site is known by. NULL: what the names tell */
 	const char *stack_why;                 /* why the stack is missing or ends early, NULL if it is whole */
+	const struct lm_snapshot_creator *created_by; /* of goroutines, NULL = not known */
+	const struct lm_snapshot_channel *channel;    /* NULL: the members wait for none, or it is not known */
+	const char *shape;   /* of goroutines: what the site looks like in one line, NULL if there is nothing to say */
+	int64_t stack_bytes; /* held by the stacks of all members, of goroutines; -1 = not known */
 	const struct lm_snapshot_frame *kernel_stack;
 	size_t kernel_stack_len;
 	const struct lm_snapshot_member *members;
@@ -119,12 +162,23 @@ struct lm_snapshot_unavailable {
 	const char *what, *why;
 };
 
+/* What is known of a Go program. */
+struct lm_snapshot_go {
+	const char *version; /* "go1.24.4" */
+	int64_t goroutines;  /* as runtime.NumGoroutine() counts; -1 = not known, the process says why */
+	int64_t gc_count;    /* -1 = not known, as is the next */
+	int64_t heap_live_bytes;
+	double gc_per_min;       /* since the last report, NAN = not known */
+	double heap_bytes_per_h; /* growth of the live heap while watching, NAN = not known */
+};
+
 struct lm_snapshot_process {
 	uint32_t pid;
 	int64_t start_ns;
 	const char *comm, *exe, *build_id, *runtime, *go_version, *container_id;
 	int64_t threads, blocked_threads, goroutines;
 	int64_t rss_bytes;
+	const struct lm_snapshot_go *go; /* NULL: no Go program */
 	const struct lm_snapshot_unavailable *unavailable;
 	size_t unavailable_len;
 };
