@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "leakmon_abi.h"
+#include "user/golang/record.h"
 
 #define LM_MESSAGE_MAX 65536
 #define LM_UNWIND_MAX 15  /* requests in a message: 15 × 256 frames of 16 bytes fit */
@@ -31,6 +32,11 @@ enum lm_message_type {
 	LM_MESSAGE_SYMBOLS,    /* struct lm_symbols_request → struct lm_symbol_reply for each, in a row */
 	LM_MESSAGE_FORGET,     /* uint32_t module that no target maps any more → no reply */
 	LM_MESSAGE_PERF_MAP,   /* uint32_t target, descriptor of its JIT's symbols → no reply */
+	LM_MESSAGE_GO_OPEN, /* struct lm_maps_request: all that is mapped of the program → struct lm_go_open_reply */
+	LM_MESSAGE_GO_LOOK, /* struct lm_go_look_request → struct lm_go_look_reply */
+	LM_MESSAGE_GO_CHANGES, /* uint32_t target → struct lm_reply_head, that many struct lm_go_record */
+	LM_MESSAGE_GO_STACK,   /* struct lm_go_stack_request → struct lm_go_stack_reply, frames */
+	LM_MESSAGE_GO_DETAILS, /* struct lm_go_details_request → struct lm_go_details_reply */
 };
 
 /* Opens the replies to LM_MESSAGE_UNWIND and LM_MESSAGE_SYMBOLS. What is slow is answered in parts: those that the
@@ -138,6 +144,63 @@ struct lm_function_message {
 	uint16_t name_len; /* 0: not known; the texts are not terminated */
 	uint16_t file_len;
 	uint16_t pad[3];
+};
+
+/* What can be said of a program's goroutines. */
+enum lm_go_status {
+	LM_GO_NONE,    /* it is no Go program */
+	LM_GO_READY,   /* they can be read; a look: is complete */
+	LM_GO_EARLY,   /* its runtime has not started yet; a look: is not complete yet */
+	LM_GO_REFUSED, /* they cannot be read */
+};
+
+#define LM_GO_WHY_MAX 160
+#define LM_GO_REASONS 96 /* Go 1.27 has 45 */
+#define LM_GO_REASON_MAX 48
+
+struct lm_go_open_reply {
+	uint32_t status; /* enum lm_go_status */
+	uint32_t pad;
+	char why[LM_GO_WHY_MAX];
+	char reasons[LM_GO_REASONS][LM_GO_REASON_MAX]; /* Go's own words for each; "" where there are none */
+};
+
+struct lm_go_look_request {
+	uint32_t target;
+	uint32_t tell_again; /* 1: all goroutines are new to the client */
+	uint64_t budget_ns;
+};
+
+struct lm_go_look_reply {
+	uint32_t status; /* enum lm_go_status */
+	uint32_t pad;
+	struct lm_go_summary summary;                                             /* its texts are those below */
+	char why[LM_GO_WHY_MAX], no_gc[LM_GO_WHY_MAX], no_objects[LM_GO_WHY_MAX]; /* "" for none */
+};
+
+struct lm_go_stack_request {
+	uint32_t target, stack;
+};
+
+/* Followed by len times struct lm_go_frame_message, each followed by struct lm_symbol_reply with its functions. */
+struct lm_go_stack_reply {
+	uint32_t len;     /* of the frames, the creator's included */
+	uint32_t creator; /* 1: the last one is the go statement that created the goroutine */
+};
+
+struct lm_go_frame_message {
+	uint64_t offset; /* in the program's file, or the address where it is in none */
+};
+
+struct lm_go_details_request {
+	uint32_t target, index;
+	uint64_t goid;
+};
+
+struct lm_go_details_reply {
+	uint32_t found;
+	uint32_t pad;
+	struct lm_go_details details;
 };
 
 /* Receives one message into buffer (LM_MESSAGE_MAX + header). Payload size, 0 with *type 0 at the end of the

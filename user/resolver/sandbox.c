@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #define NOBODY 65534
-#define MEMORY_MAX_BYTES (512ull << 20) /* that it can write to */
-#define SPACE_MAX_BYTES (64ull << 30)   /* of address space: debug files of 2 GiB are mapped, not read */
+#define MEMORY_MAX_BYTES (1024ull << 20) /* that it can write to; a million goroutines are 100 to 400 MiB of it */
+#define SPACE_MAX_BYTES (64ull << 30)    /* of address space: debug files of 2 GiB are mapped, not read */
 #define DESCRIPTORS_MAX 65536
 
 static int drop_identity(void)

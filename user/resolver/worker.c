@@ -27,6 +27,7 @@
 #include "user/resolver/sandbox.h"
 #include "user/resolver/symbols.h"
 #include "user/resolver/unwind.h"
+#include "user/resolver/worker_go.h"
 
 #define REGIONS_MAX 40000
 /* What elfutils has read of files is let go of when the worker has grown to this: it is read again when needed. */
@@ -50,6 +51,7 @@ struct target {
 	struct lm_perf_map *perf_map; /* NULL: none */
 	struct lm_java *java;         /* NULL: none */
 	bool java_tried;              /* with these regions */
+	struct lm_worker_go *go;      /* NULL: none, or it cannot be read */
 	UT_hash_handle hh;
 };
 
@@ -66,6 +68,14 @@ struct worker {
 	_Alignas(16) char in[LM_MESSAGE_MAX];
 	_Alignas(16) char out[LM_MESSAGE_MAX];
 };
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
 
 static struct module *find_module(struct worker *worker, uint32_t id)
 {
@@ -169,6 +179,26 @@ static int take_target(struct worker *worker, const void *payload, size_t size, 
 	return 0;
 }
 
+static bool is_whole(const struct lm_maps_request *request, size_t size)
+{
+	return size >= sizeof(*request) && request->len <= LM_MAPS_MAX &&
+	       size >= sizeof(*request) + request->len * sizeof(request->maps[0]);
+}
+
+static struct lm_region region_of(struct worker *worker, const struct lm_map_message *map)
+{
+	struct module *module = map->module ? find_module(worker, map->module) : NULL;
+
+	return (struct lm_region){
+		.start = map->start,
+		.end = map->end,
+		.file_offset = map->file_offset,
+		.module = map->module,
+		.executable = map->executable,
+		.elf = module ? module->elf : NULL,
+	};
+}
+
 static int take_maps(struct worker *worker, const void *payload, size_t size)
 {
 	const struct lm_maps_request *request = payload;
@@ -176,8 +206,7 @@ static int take_maps(struct worker *worker, const void *payload, size_t size)
 	struct lm_region *grown;
 	size_t before;
 
-	if (size < sizeof(*request) || request->len > LM_MAPS_MAX ||
-		size < sizeof(*request) + request->len * sizeof(request->maps[0]))
+	if (!is_whole(request, size))
 		return -EPROTO;
 	target = find_target(worker, request->target);
 	if (!target)
@@ -193,19 +222,8 @@ static int take_maps(struct worker *worker, const void *payload, size_t size)
 	if (!grown)
 		return -ENOMEM;
 	target->regions = grown;
-	for (size_t i = 0; i < request->len; i++) {
-		const struct lm_map_message *map = &request->maps[i];
-		struct module *module = map->module ? find_module(worker, map->module) : NULL;
-
-		grown[before + i] = (struct lm_region){
-			.start = map->start,
-			.end = map->end,
-			.file_offset = map->file_offset,
-			.module = map->module,
-			.executable = map->executable,
-			.elf = module ? module->elf : NULL,
-		};
-	}
+	for (size_t i = 0; i < request->len; i++)
+		grown[before + i] = region_of(worker, &request->maps[i]);
 	target->regions_len = before + request->len;
 	return 0;
 }
@@ -231,6 +249,7 @@ static int take_close(struct worker *worker, const void *payload, size_t size)
 	close(target->mem_fd);
 	drop_perf_map(worker, target);
 	lm_java_free(target->java);
+	lm_worker_go_free(target->go);
 	free(target->regions);
 	free(target);
 	return 0;
@@ -256,14 +275,6 @@ static int take_perf_map(struct worker *worker, const void *payload, size_t size
 	if (lm_perf_map_open(fd, &target->perf_map) == 0)
 		worker->perf_bytes += lm_perf_map_bytes(target->perf_map);
 	return 0;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
 /* Is this libjvm.so? */
@@ -496,6 +507,30 @@ static int take_symbols(struct worker *worker, const void *payload, size_t size)
 	return lm_message_send(worker->socket, LM_MESSAGE_SYMBOLS, worker->out, at, -1);
 }
 
+/* All of these begin with the number of the target. */
+static int take_go(struct worker *worker, uint32_t type, const void *payload, size_t size)
+{
+	static struct lm_region regions[LM_MAPS_MAX];
+	const struct lm_maps_request *request = payload;
+	const uint32_t *id = payload;
+	struct target *target = size >= sizeof(*id) ? find_target(worker, *id) : NULL;
+	size_t len;
+
+	if (!target)
+		return -EPROTO;
+	if (type == LM_MESSAGE_GO_OPEN) {
+		if (!is_whole(request, size))
+			return -EPROTO;
+		for (size_t i = 0; i < request->len; i++)
+			regions[i] = region_of(worker, &request->maps[i]);
+		lm_worker_go_free(target->go);
+		len = lm_worker_go_open(target->mem_fd, regions, request->len, &target->go, worker->out);
+	} else {
+		len = lm_worker_go_answer(target->go, type, payload, size, worker->out);
+	}
+	return len ? lm_message_send(worker->socket, type, worker->out, len, -1) : -EPROTO;
+}
+
 static int answer(struct worker *worker, uint32_t type, size_t size, int fd)
 {
 	const void *payload = worker->in;
@@ -519,6 +554,12 @@ static int answer(struct worker *worker, uint32_t type, size_t size, int fd)
 		return take_forget(worker, payload, size);
 	case LM_MESSAGE_PERF_MAP:
 		return take_perf_map(worker, payload, size, fd);
+	case LM_MESSAGE_GO_OPEN:
+	case LM_MESSAGE_GO_LOOK:
+	case LM_MESSAGE_GO_CHANGES:
+	case LM_MESSAGE_GO_STACK:
+	case LM_MESSAGE_GO_DETAILS:
+		return take_go(worker, type, payload, size);
 	default:
 		return -EPROTO;
 	}
@@ -534,6 +575,16 @@ static size_t resident_bytes(const struct worker *worker)
 		return 0;
 	text[len] = '\0';
 	return sscanf(text, "%lu %lu", &size, &resident) == 2 ? resident * 4096 : 0;
+}
+
+/* What it may hold beside elfutils' part. */
+static size_t go_bytes(const struct worker *worker)
+{
+	size_t bytes = 0;
+
+	for (const struct target *target = worker->targets; target; target = target->hh.next)
+		bytes += lm_worker_go_bytes(target->go);
+	return bytes;
 }
 
 static void trim(struct worker *worker)
@@ -570,7 +621,8 @@ static void serve(struct worker *worker)
 		}
 		if (size < 0 || !type || answer(worker, type, size, fd))
 			return;
-		if (worker->grown && type == LM_MESSAGE_SYMBOLS && resident_bytes(worker) > RESIDENT_MAX_BYTES)
+		if (worker->grown && type == LM_MESSAGE_SYMBOLS &&
+			resident_bytes(worker) > RESIDENT_MAX_BYTES + go_bytes(worker))
 			trim(worker);
 	}
 }
