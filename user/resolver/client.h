@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "leakmon_abi.h"
+#include "user/golang/record.h"
 #include "user/stacks.h"
 
 struct lm_resolver; /* one worker process and what it was told */
@@ -62,6 +63,35 @@ struct lm_unwind_request {
  * with -EUCLEAN), -ENOMEM. */
 int lm_target_unwind(struct lm_resolver *resolver, struct lm_target *target, struct lm_unwind_request *requests,
 	size_t requests_len);
+
+/*
+ * A look at the goroutines of a target, for at most about budget_ns. 0: it is complete, *summary (valid until the next
+ * look) says what there is, and lm_target_go_changes() is to be called until it returns 0; *anew: what was told before
+ * holds no longer, all is told again.
+ * -ENOEXEC: this is no Go program; -EAGAIN: not complete, the next call goes on with it; -ENOTSUP: its goroutines
+ * cannot be read, *why says why (owned by the target); else as lm_target_unwind(), and *why is set.
+ */
+int lm_target_go_look(struct lm_resolver *resolver, struct lm_target *target, uint64_t budget_ns,
+	const struct lm_go_summary **summary, bool *anew, const char **why);
+/* The next records of what has changed, at most max; 0 when there are no more, or -errno as above. */
+int lm_target_go_changes(
+	struct lm_resolver *resolver, struct lm_target *target, struct lm_go_record *records, size_t max);
+
+/* Where a goroutine was created. Texts are owned by whoever has it, NULL if they are not known. */
+struct lm_target_go_creator {
+	char *function, *file;
+	uint32_t line;
+};
+
+/* The stack of this number, with a reference for the caller (NULL: it is not known any more), and the go statement. 0
+ * or -errno as above. */
+int lm_target_go_stack(struct lm_resolver *resolver, struct lm_target *target, uint32_t number,
+	const struct lm_stack **stack, struct lm_target_go_creator *creator);
+/* What it takes to show one goroutine. False if it cannot be had. */
+bool lm_target_go_details(struct lm_resolver *resolver, struct lm_target *target, uint32_t index, uint64_t goid,
+	struct lm_go_details *details);
+/* Go's own words for a wait, NULL if there are none; owned by the target. */
+const char *lm_target_go_reason(const struct lm_target *target, uint8_t reason);
 
 /* Reads memory of the target through its descriptor: bytes read (may be short), or -errno. */
 ssize_t lm_target_read(struct lm_target *target, uint64_t address, void *buffer, size_t size);

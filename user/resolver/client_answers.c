@@ -22,15 +22,19 @@ static char *take_text(const char **at, const char *end, size_t len, bool *faile
 	return text;
 }
 
-/* Reads one struct lm_symbol_reply with its functions and stores the frame. */
-static int take_symbol(
-	struct lm_resolver *resolver, const char **at, const char *end, uint32_t message_module, struct lm_frame *frame)
+void lm_answers_free_functions(struct lm_frame *frame)
 {
-	struct lm_function functions[LM_INLINED_MAX] = {0};
+	for (uint32_t i = 0; i < frame->functions_len; i++) {
+		free((char *)frame->functions[i].name);
+		free((char *)frame->functions[i].file);
+	}
+	frame->functions_len = 0;
+}
+
+int lm_answers_take_functions(const char **at, const char *end, struct lm_function *functions, struct lm_frame *frame)
+{
 	struct lm_symbol_reply reply;
-	const struct lm_frame *stored;
 	bool failed = false;
-	int error;
 
 	if ((size_t)(end - *at) < sizeof(reply))
 		return -EPROTO;
@@ -38,6 +42,7 @@ static int take_symbol(
 	*at += sizeof(reply);
 	if (reply.functions_len > LM_INLINED_MAX)
 		return -EPROTO;
+	memset(functions, 0, LM_INLINED_MAX * sizeof(*functions));
 	for (uint32_t i = 0; i < reply.functions_len && !failed; i++) {
 		struct lm_function_message message;
 
@@ -55,15 +60,26 @@ static int take_symbol(
 	frame->function_start = reply.function_start;
 	frame->functions_len = reply.functions_len;
 	frame->functions = functions;
-	error = failed ? -EPROTO : 0;
-	if (!error && message_module == LM_MODULE_PYTHON)
+	if (failed)
+		lm_answers_free_functions(frame);
+	return failed ? -EPROTO : 0;
+}
+
+/* Reads the functions of a frame and stores it. */
+static int take_symbol(
+	struct lm_resolver *resolver, const char **at, const char *end, uint32_t message_module, struct lm_frame *frame)
+{
+	struct lm_function functions[LM_INLINED_MAX];
+	const struct lm_frame *stored;
+	int error = lm_answers_take_functions(at, end, functions, frame);
+
+	if (error)
+		return error;
+	if (message_module == LM_MODULE_PYTHON)
 		error = lm_python_learn(resolver, frame->offset, frame);
 	if (!error)
 		error = lm_stacks_frame(resolver->config.stacks, frame, &stored);
-	for (uint32_t i = 0; i < reply.functions_len; i++) {
-		free((char *)functions[i].name);
-		free((char *)functions[i].file);
-	}
+	lm_answers_free_functions(frame);
 	return error;
 }
 

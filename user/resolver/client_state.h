@@ -53,6 +53,7 @@ struct lm_target {
 	int64_t perf_size;
 	uint64_t perf_inode;
 	enum lm_python_status python;
+	struct lm_target_go *go; /* NULL: not looked for yet */
 };
 
 /* One request and its reply, which is left in resolver->buffer: its size, or -errno. A worker that does not answer in
@@ -65,6 +66,11 @@ int lm_resolver_tell(struct lm_resolver *resolver, uint32_t type, const void *pa
 int lm_resolver_give_up(struct lm_resolver *resolver, int error);
 /* Makes sure that there is a worker, and that it has not ended since. 0 or -errno. */
 int lm_resolver_ensure(struct lm_resolver *resolver);
+
+/* Makes sure that the worker knows the target. 0 or -errno. */
+int lm_target_prepare(struct lm_resolver *resolver, struct lm_target *target);
+/* Forgets what is known of its goroutines. */
+void lm_target_go_free(struct lm_target *target);
 
 /* The module behind a mapping, added to the set; its id, LM_MODULE_NONE for code without a file. The worker is given
  * the file if it does not have it yet. 0 or -errno. */
@@ -93,6 +99,12 @@ enum lm_answer_flags {
  * one) or -errno; adds to *flags (enum lm_answer_flags). */
 int lm_answers_unwind(struct lm_resolver *resolver, struct lm_target *target, struct lm_unwind_request *requests,
 	size_t len, unsigned *flags);
+
+/* Reads one struct lm_symbol_reply with its functions at *at and moves on behind it: fills the frame's functions (room
+ * for LM_INLINED_MAX of them) and function_start. Their texts are to be given back. 0 or -EPROTO; then there are none.
+ */
+int lm_answers_take_functions(const char **at, const char *end, struct lm_function *functions, struct lm_frame *frame);
+void lm_answers_free_functions(struct lm_frame *frame);
 
 /* The place in a Python program that the worker gave this number: its file as a module and its offset there. False if
  * it is not known, or not any more. */

@@ -48,6 +48,7 @@ void lm_target_close(struct lm_resolver *resolver, struct lm_target *target)
 		lm_resolver_tell(resolver, LM_MESSAGE_CLOSE, &target->id, sizeof(target->id), -1);
 	lm_modules_release(resolver, &target->modules);
 	close(target->mem_fd);
+	lm_target_go_free(target);
 	free(target->build_id);
 	free(target);
 }
@@ -76,8 +77,7 @@ const char *lm_target_build_id(const struct lm_target *target)
 	return target->build_id;
 }
 
-/* Tells the worker what it does not know of the target. */
-static int prepare(struct lm_resolver *resolver, struct lm_target *target)
+int lm_target_prepare(struct lm_resolver *resolver, struct lm_target *target)
 {
 	int error = lm_resolver_ensure(resolver);
 
@@ -177,7 +177,7 @@ static const char *why_failed(int error)
 int lm_target_unwind(
 	struct lm_resolver *resolver, struct lm_target *target, struct lm_unwind_request *requests, size_t requests_len)
 {
-	int error = target->failed ? -EUCLEAN : prepare(resolver, target);
+	int error = target->failed ? -EUCLEAN : lm_target_prepare(resolver, target);
 
 	for (size_t i = 0; i < requests_len; i++) {
 		requests[i].stack = NULL;
