@@ -14,7 +14,7 @@
 #define EARLY_MAX 100 /* looks that a program may take to start its runtime */
 
 struct lm_target_go {
-	uint32_t generation; /* of the worker that looked for it; 0: none has */
+	uint32_t generation; /* of the worker that looked for it */
 	enum lm_go_status status;
 	bool failed;    /* the worker failed on it: it is not tried again */
 	unsigned early; /* times that it was too early */
@@ -160,12 +160,42 @@ static int ask_look(struct lm_resolver *resolver, struct lm_target *target, uint
 	return 0;
 }
 
+/* What came of asking: a worker that died on it is not asked about it again. */
+static int judge(struct lm_resolver *resolver, struct lm_target *target, int error)
+{
+	if (error == -EPROTO)
+		error = lm_resolver_give_up(resolver, error);
+	if (error == -ETIMEDOUT || error == -ECONNRESET) {
+		target->go->failed = true;
+		take_text(target->go->why, sizeof(target->go->why),
+			error == -ETIMEDOUT ? "the resolver overran its time on them" : "the resolver failed on them");
+	}
+	return error;
+}
+
+int lm_target_go_open(struct lm_resolver *resolver, struct lm_target *target)
+{
+	int error;
+
+	if (!target->go)
+		target->go = calloc(1, sizeof(*target->go));
+	if (!target->go)
+		return -ENOMEM;
+	if (target->go->failed)
+		return 0;
+	/* a process that is gone while it is opened is found out by whoever asks next */
+	error = judge(resolver, target, open_program(resolver, target));
+	if (error == -ESRCH || error == -ENOENT)
+		return 0;
+	return target->go->failed ? 1 : error;
+}
+
 static int look(struct lm_resolver *resolver, struct lm_target *target, uint64_t budget_ns)
 {
 	struct lm_target_go *go = target->go;
 	int error = lm_target_prepare(resolver, target);
 
-	if (!error && (go->generation != resolver->generation || go->status == LM_GO_EARLY))
+	if (!error && go->status == LM_GO_EARLY)
 		error = open_program(resolver, target);
 	if (error)
 		return error;
@@ -181,31 +211,16 @@ static int look(struct lm_resolver *resolver, struct lm_target *target, uint64_t
 	}
 }
 
-/* What came of asking: a worker that died on it is not asked about it again. */
-static int judge(struct lm_resolver *resolver, struct lm_target *target, int error)
-{
-	if (error == -EPROTO)
-		error = lm_resolver_give_up(resolver, error);
-	if (error == -ETIMEDOUT || error == -ECONNRESET) {
-		target->go->failed = true;
-		take_text(target->go->why, sizeof(target->go->why),
-			error == -ETIMEDOUT ? "the resolver overran its time on them" : "the resolver failed on them");
-	}
-	return error;
-}
-
 int lm_target_go_look(struct lm_resolver *resolver, struct lm_target *target, uint64_t budget_ns,
 	const struct lm_go_summary **summary, bool *anew, const char **why)
 {
 	struct lm_target_go *go;
 	int error;
 
-	if (!target->go) {
+	if (!target->go)
 		target->go = calloc(1, sizeof(*go));
-		if (!target->go)
-			return -ENOMEM;
-		target->go->generation = resolver->generation - 1;
-	}
+	if (!target->go)
+		return -ENOMEM;
 	go = target->go;
 	*why = go->why;
 	if (go->failed)

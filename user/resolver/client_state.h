@@ -69,6 +69,9 @@ int lm_resolver_ensure(struct lm_resolver *resolver);
 
 /* Makes sure that the worker knows the target. 0 or -errno. */
 int lm_target_prepare(struct lm_resolver *resolver, struct lm_target *target);
+/* Has the worker look for a Go program in the target, whose maps it has: Go's tables also tell of its threads. 0 or
+ * -errno; 0 if the worker failed on it before. */
+int lm_target_go_open(struct lm_resolver *resolver, struct lm_target *target);
 /* Forgets what is known of its goroutines. */
 void lm_target_go_free(struct lm_target *target);
 

@@ -90,7 +90,10 @@ int lm_target_prepare(struct lm_resolver *resolver, struct lm_target *target)
 		error = lm_maps_tell(resolver, target);
 	if (!error)
 		target->generation = resolver->generation;
-	return error;
+	if (!error)
+		error = lm_target_go_open(resolver, target);
+	/* the next worker is not asked about its goroutines, so this comes to an end */
+	return error > 0 ? lm_target_prepare(resolver, target) : error;
 }
 
 static void drop_stacks(struct lm_resolver *resolver, struct lm_unwind_request *requests, size_t len)

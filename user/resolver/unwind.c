@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/golang/tables.h"
 #include "user/resolver/guess.h"
 #include "user/resolver/java.h"
 #include "user/resolver/perf_map.h"
@@ -204,11 +205,36 @@ static enum step step_by_guess(struct walk *walk, const struct lm_row *row)
 	return STEP_UP;
 }
 
+/* Go's own tables know the size of every frame; its linker leaves call-frame information only where it is not stripped.
+ * False if this is no code of Go's. */
+static bool step_go(struct walk *walk, enum step *step)
+{
+	struct lm_go_cursor cursor = {.pc = walk->pc, .sp = walk->registers.value[RSP], .exact = walk->exact};
+	struct lm_go_tables *tables = walk->unwinder->go;
+	struct lm_go_function function;
+	bool complete = false;
+
+	if (!tables || !lm_go_tables_function(tables, walk->pc - !walk->exact, &function))
+		return false;
+	if (lm_go_tables_step(tables, &walk->unwinder->remote, &cursor, &complete)) {
+		set_register(walk, RSP, cursor.sp);
+		walk->pc = cursor.pc;
+		walk->exact = cursor.exact;
+		*step = STEP_UP;
+	} else {
+		*step = STEP_OUTERMOST;
+	}
+	return complete || *step == STEP_UP;
+}
+
 static enum step step_up(struct walk *walk, const struct lm_region *region)
 {
 	uint64_t file_offset, vaddr;
 	struct lm_row row = {.kind = LM_ROW_NONE, .start = LM_SYMBOLS_NO_START};
+	enum step step;
 
+	if (step_go(walk, &step))
+		return step;
 	if (region->elf) {
 		file_offset = walk->pc - region->start + region->file_offset - !walk->exact;
 		if (lm_elf_to_vaddr(region->elf, file_offset, &vaddr))

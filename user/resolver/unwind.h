@@ -32,6 +32,7 @@ struct lm_judgement {
 
 struct lm_perf_map;
 struct lm_java;
+struct lm_go_tables;
 
 struct lm_rows; /* call-frame rows by module and address, shared by all targets */
 
@@ -42,6 +43,7 @@ struct lm_unwinder {
 	size_t regions_len;
 	const struct lm_perf_map *perf_map; /* NULL: none */
 	struct lm_java *java;               /* NULL: this is no JVM */
+	struct lm_go_tables *go;            /* NULL: this is no Go program */
 	unsigned words_left;
 	bool unmapped, unnamed; /* out: an address was in no region; in code without a file and without a symbol */
 	struct lm_judgement judgements[LM_JUDGEMENTS];

@@ -350,6 +350,7 @@ static void turn_to(struct worker *worker, struct target *target)
 	unwinder->java = target->java;
 	if (target->java)
 		lm_java_begin(target->java, &unwinder->remote, worker->java_names);
+	unwinder->go = lm_worker_go_tables(target->go);
 	if (worker->unwound_target == target->id)
 		return;
 	lm_unwinder_forget(unwinder);
@@ -434,6 +435,21 @@ static size_t find_java_place(struct worker *worker, uint64_t key, struct lm_sym
 	return 1;
 }
 
+/* What Go's own tables say of a frame in the program: they are there when it is stripped, too. */
+static size_t find_go_functions(
+	const struct target *target, const struct lm_frame_message *frame, struct lm_symbol_line *lines)
+{
+	for (size_t i = 0; target && target->go && i < target->regions_len; i++) {
+		const struct lm_region *region = &target->regions[i];
+
+		if (region->module == frame->module && frame->offset >= region->file_offset &&
+			frame->offset - region->file_offset < region->end - region->start)
+			return lm_worker_go_functions(target->go, frame->offset - region->file_offset + region->start,
+				frame->exact, lines, LM_INLINED_MAX);
+	}
+	return 0;
+}
+
 /* The functions of a frame; their names in lines. Returns how many. */
 static size_t find_functions(struct worker *worker, const struct target *target, const struct lm_frame_message *frame,
 	uint64_t end_ns, struct lm_symbol_line *lines, uint64_t *start)
@@ -453,6 +469,9 @@ static size_t find_functions(struct worker *worker, const struct target *target,
 	}
 	if (frame->module == LM_MODULE_JAVA)
 		return find_java_place(worker, frame->offset, lines, start);
+	len = find_go_functions(target, frame, lines);
+	if (len)
+		return len;
 	if (!module || !module->elf || !lm_elf_to_vaddr(module->elf, at, &vaddr))
 		return 0;
 	worker->grown = true;

@@ -10,6 +10,7 @@
 
 #include "user/golang/goroutines.h"
 #include "user/golang/tables.h"
+#include "user/resolver/names.h"
 #include "user/stacks.h"
 
 struct lm_worker_go {
@@ -72,13 +73,12 @@ size_t lm_worker_go_open(
 	memset(reply, 0, sizeof(*reply));
 	reply->status = status_of(error);
 	put_text(reply->why, sizeof(reply->why), why);
-	*opened = NULL;
-	if (error) {
+	/* the tables name the functions of its threads all the same */
+	*opened = go && go->tables ? go : NULL;
+	if (!*opened)
 		lm_worker_go_free(go);
-	} else {
+	else if (go->goroutines)
 		put_reasons(go->goroutines, reply);
-		*opened = go;
-	}
 	return sizeof(*reply);
 }
 
@@ -90,6 +90,24 @@ void lm_worker_go_free(struct lm_worker_go *go)
 	lm_go_tables_free(go->tables);
 	free(go->regions);
 	free(go);
+}
+
+struct lm_go_tables *lm_worker_go_tables(struct lm_worker_go *go)
+{
+	return go ? go->tables : NULL;
+}
+
+size_t lm_worker_go_functions(struct lm_worker_go *go, uint64_t pc, bool exact, struct lm_symbol_line *out, size_t max)
+{
+	struct lm_go_line lines[LM_INLINED_MAX];
+	size_t len = go ? lm_go_tables_lines(go->tables, pc, exact, lines, max) : 0;
+
+	for (size_t i = 0; i < len; i++) {
+		out[i] = (struct lm_symbol_line){.line = lines[i].line, .inlined = lines[i].inlined};
+		lm_name_copy(lines[i].function ? lines[i].function : "", out[i].name);
+		lm_name_copy(lines[i].file ? lines[i].file : "", out[i].file);
+	}
+	return len;
 }
 
 static uint64_t now_ns(void)
@@ -106,7 +124,7 @@ static size_t look(struct lm_worker_go *go, const struct lm_go_look_request *req
 	int error;
 
 	memset(reply, 0, sizeof(*reply));
-	if (!go)
+	if (!go || !go->goroutines)
 		return sizeof(*reply);
 	if (request->tell_again)
 		lm_goroutines_tell_again(go->goroutines);
@@ -129,7 +147,8 @@ static size_t changes(struct lm_worker_go *go, void *out)
 	struct lm_go_record *records = (struct lm_go_record *)(head + 1);
 	size_t max = (LM_MESSAGE_MAX - sizeof(*head)) / sizeof(*records);
 
-	*head = (struct lm_reply_head){.len = go ? lm_goroutines_changes(go->goroutines, records, max) : 0};
+	*head = (struct lm_reply_head){
+		.len = go && go->goroutines ? lm_goroutines_changes(go->goroutines, records, max) : 0};
 	return sizeof(*head) + head->len * sizeof(*records);
 }
 
@@ -196,7 +215,7 @@ static size_t stack_of(struct lm_worker_go *go, uint32_t stack, char *out)
 	uint64_t creator_pc;
 	bool first_exact;
 
-	len = go ? lm_goroutines_stack(go->goroutines, stack, &pcs, &creator_pc, &first_exact) : 0;
+	len = go && go->goroutines ? lm_goroutines_stack(go->goroutines, stack, &pcs, &creator_pc, &first_exact) : 0;
 	if (len > LM_STACK_MAX)
 		len = LM_STACK_MAX;
 	for (size_t i = 0; i < len; i++) {
@@ -216,7 +235,8 @@ static size_t details(
 	struct lm_worker_go *go, const struct lm_go_details_request *request, struct lm_go_details_reply *reply)
 {
 	memset(reply, 0, sizeof(*reply));
-	reply->found = go && lm_goroutines_details(go->goroutines, request->index, request->goid, &reply->details);
+	reply->found = go && go->goroutines &&
+		       lm_goroutines_details(go->goroutines, request->index, request->goid, &reply->details);
 	return sizeof(*reply);
 }
 
@@ -240,5 +260,5 @@ size_t lm_worker_go_answer(struct lm_worker_go *go, uint32_t type, const void *p
 
 size_t lm_worker_go_bytes(const struct lm_worker_go *go)
 {
-	return go ? lm_goroutines_bytes(go->goroutines) : 0;
+	return go && go->goroutines ? lm_goroutines_bytes(go->goroutines) : 0;
 }
