@@ -106,7 +106,7 @@ ranks=(
 	'opts|opts_table|waits|wait_names|wait_python|java_stacks|verdicts|owners|probe|resolver/[a-z_]+|golang/[a-z_]+|render/[a-z_]+'
 	'groups'
 	'lockgraph'
-	'monitor|monitor_place|monitor_judge|monitor_locks'
+	'monitor|monitor_place|monitor_judge|monitor_locks|monitor_go'
 	'report_build|report_findings'
 	'report'
 	'session_locks|session_sockets'
