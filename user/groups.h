@@ -20,14 +20,16 @@
 #define LM_GROUP_SAMPLES 17 /* of the counts, so that a rate looks back over at most a horizon */
 
 struct lm_thread;
+struct lm_process;
 
-/* One stay of a thread in a group; embedded in whatever stands for the thread. Times are CLOCK_BOOTTIME. */
+/* One stay of a thread or goroutine in a group; embedded in whatever stands for it. Times are CLOCK_BOOTTIME. */
 struct lm_resident {
 	struct lm_group *group; /* NULL: in none */
 	size_t index;           /* in the group's arrays */
-	uint64_t wait_since_ns; /* of the present wait: a stay may be a row of waits */
+	uint64_t wait_since_ns; /* of the present wait: a stay may be a row of waits. 0: not known */
 	uint64_t object;
 	bool has_object;
+	uint32_t stack_bytes; /* held by its stack, of goroutines */
 };
 
 struct lm_group_key {
@@ -52,12 +54,15 @@ struct lm_flag {
 
 struct lm_group {
 	struct lm_group_key key;
+	enum lm_site_kind kind;     /* of the residents: whoever embeds them */
+	struct lm_process *process; /* the caller's */
 	struct lm_wait wait;
 	const struct lm_stack *stack; /* of a member, whole; with a reference. NULL: none could be had */
 	const char *stack_why;        /* static text, why stack is NULL or ends early */
 	uint64_t *kernel_stack;       /* addresses, innermost first */
 	size_t kernel_stack_len;
 	bool idle_worker, kernel_thread;
+	bool go_runtime;  /* threads of a Go program that park in its runtime, wherever that is */
 	bool own_objects; /* each member waits on an object of its own whatever it waits for, as a JVM's threads do */
 	const char *leaf; /* the innermost application function, NULL if not known; owned by the stack */
 
@@ -87,9 +92,11 @@ struct lm_group {
 
 	/* over the present residents; valid while !changed */
 	bool changed;
-	uint64_t oldest_ns, newest_ns, median_ns; /* of the present waits */
+	uint64_t oldest_ns, newest_ns, median_ns; /* of the present waits that are known; 0: none is, of the median:
+						     of most it is not */
 	uint64_t first_ns;                        /* the stay that began first */
 	int64_t objects;
+	int64_t stack_bytes; /* of all, of goroutines */
 	UT_hash_handle hh;
 };
 
@@ -100,9 +107,13 @@ struct lm_groups {
 	size_t empty_max; /* groups without members that are kept for their history */
 };
 
-/* A place that a thread waits in, to be looked up. */
+/* A place that a thread or goroutine waits in, to be looked up. */
 struct lm_place {
-	uint64_t process;
+	enum lm_site_kind kind;
+	uint64_t process;         /* its number */
+	struct lm_process *whose; /* the same, for the group to keep */
+	uint64_t site;            /* what lm_place_site() says of it, where that is known already; 0: it is not */
+	bool go_runtime;          /* a thread that parks in Go's runtime: all of them are one place */
 	struct lm_wait wait;
 	const struct lm_stack *stack;
 	const char *stack_why;

@@ -20,6 +20,7 @@
 #include "user/proc.h"
 #include "user/report.h"
 #include "user/resolver/client.h"
+#include "user/session_golang.h"
 #include "user/session_locks.h"
 #include "user/session_sockets.h"
 #include "user/stacks.h"
@@ -73,6 +74,14 @@ static bool thread_exists(uint32_t tid)
 
 	/* /proc/TID is there for every thread, though it lists processes alone */
 	return lm_proc_start(PROC_ROOT, tid, &start_ns) == 0;
+}
+
+static bool go_details(
+	void *context, struct lm_process *process, uint32_t index, uint64_t goid, struct lm_go_details *details)
+{
+	struct lm_session *session = context;
+
+	return process->target && lm_target_go_details(session->resolver, process->target, index, goid, details);
 }
 
 static void close_target(struct lm_process *process, void *context)
@@ -187,6 +196,8 @@ static int open_monitor(struct lm_session *session)
 		.kernel_symbol = kernel_symbol,
 		.kernel_symbol_context = session,
 		.thread_exists = thread_exists,
+		.go_details = go_details,
+		.go_details_context = session,
 	};
 	int error = lm_stacks_new(&session->stacks);
 
@@ -398,6 +409,8 @@ int lm_session_look(struct lm_session *session)
 	/* A stack counts only if its thread has not run while it was read: the next look tells. */
 	for (int round = 0; !error && round < CONFIRM_ROUNDS && unwind_all(session); round++)
 		error = scan(session);
+	if (!error)
+		error = lm_session_read_goroutines(session->monitor, session->resolver);
 	if (!error)
 		error = lm_monitor_settle(session->monitor);
 	if (!error && now_on(CLOCK_BOOTTIME) - session->locks_read_ns >= LOCKS_EVERY_NS)

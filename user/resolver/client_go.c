@@ -9,8 +9,6 @@
 #include "user/proc.h"
 #include "user/resolver/client_state.h"
 
-#define GO_MODULE_IDENTITY                                                                                             \
-	0x676f        /* frames that Go's tables describe are kept apart from those of the same file's symbols */
 #define EARLY_MAX 100 /* looks that a program may take to start its runtime */
 
 struct lm_target_go {
@@ -72,9 +70,7 @@ static int describe_program(struct lm_resolver *resolver, struct lm_target *targ
 		};
 	}
 	known = error ? NULL : lm_modules_find(resolver, id);
-	if (known && known->module)
-		error = lm_stacks_module(resolver->config.stacks, known->module->name, known->module->build_id,
-			GO_MODULE_IDENTITY ^ (known->key.inode << 16), &target->go->module);
+	target->go->module = known ? known->module : NULL;
 	return error;
 }
 
@@ -275,14 +271,14 @@ static int take_stack(struct lm_resolver *resolver, const struct lm_target *targ
 		return -EPROTO;
 	memcpy(&reply, at, sizeof(reply));
 	at += sizeof(reply);
-	if (reply.len > LM_STACK_MAX + 1 || (reply.creator && !reply.len))
+	if (!target->go->module || reply.len > LM_STACK_MAX + 1 || (reply.creator && !reply.len))
 		return -EPROTO;
 	len = reply.len - (reply.creator != 0);
 	if (len > LM_STACK_MAX)
 		return -EPROTO;
 	for (size_t i = 0; i < reply.len && !error; i++) {
 		struct lm_function functions[LM_INLINED_MAX];
-		struct lm_frame frame = {.module = target->go->module};
+		struct lm_frame frame = {.module = target->go->module, .golang = true};
 		struct lm_go_frame_message message;
 
 		if ((size_t)(end - at) < sizeof(message))
