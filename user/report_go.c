@@ -143,68 +143,73 @@ static const char *text_fill(const struct lm_report *report, const struct lm_go_
 	return lm_arena_format(report->arena, " (len %" PRIu64 ", cap %" PRIu64 ")", known->len, known->cap);
 }
 
+/* How many things a goroutine of such a site waits for is told where it is known. */
 struct shape {
-	const char *one, *many;  /* "waits to send", "wait to send" */
-	const char *preposition; /* "on" channels, "for" mutexes */
-	const char *object, *objects;
-	const char *so; /* what follows from that they wait */
+	const char *one, *many; /* "waits to send", "wait to send" */
+	const char *own,
+		*shared; /* each waits for one of its own, all for the same; NULL: for nothing that can be told */
+	const char *some, *things; /* "on", "channels" */
+	const char *so;            /* what follows from that they wait, NULL: nothing */
 };
 
 static const struct shape shapes[LM_WAIT_CLASSES] = {
-	/* a receiver that waited would have taken what is sent */
-	[LM_WAIT_GO_CHAN_SEND] = {"waits to send", "wait to send", "on", "channel", "channels", ", nobody receives"},
-	[LM_WAIT_GO_CHAN_RECEIVE] = {"waits to receive", "wait to receive", "on", "channel", "channels", ""},
-	[LM_WAIT_GO_CHAN_SEND_NIL] = {"waits for ever: sends to a channel that is nil",
-		"wait for ever: they send to a channel that is nil", NULL, NULL, NULL, ""},
-	[LM_WAIT_GO_CHAN_RECEIVE_NIL] = {"waits for ever: receives from a channel that is nil",
-		"wait for ever: they receive from a channel that is nil", NULL, NULL, NULL, ""},
-	[LM_WAIT_GO_SELECT] = {"waits in a select", "wait in a select", "whose first channel is", "channel", "channels",
-		""},
+	[LM_WAIT_GO_CHAN_SEND] = {"waits to send", "wait to send", "each on a channel of its own", "all on one channel",
+		"on", "channels", "nobody receives" /* who did would have taken what is sent */},
+	[LM_WAIT_GO_CHAN_RECEIVE] = {"waits to receive", "wait to receive", "each on a channel of its own",
+		"all on one channel", "on", "channels", NULL},
+	[LM_WAIT_GO_CHAN_SEND_NIL] = {"waits for ever: it sends to a channel that is nil",
+		"wait for ever: they send to a channel that is nil", NULL, NULL, NULL, NULL, NULL},
+	[LM_WAIT_GO_CHAN_RECEIVE_NIL] = {"waits for ever: it receives from a channel that is nil",
+		"wait for ever: they receive from a channel that is nil", NULL, NULL, NULL, NULL, NULL},
+	[LM_WAIT_GO_SELECT] = {"waits in a select", "wait in a select", "the first channel of each is its own",
+		"the first channel of all is the same", "their first channels are", "different ones", NULL},
 	[LM_WAIT_GO_SELECT_NO_CASES] = {"waits for ever: its select has no cases",
-		"wait for ever: their select has no cases", NULL, NULL, NULL, ""},
-	[LM_WAIT_GO_MUTEX] = {"waits to lock", "wait to lock", "for", "mutex", "mutexes", ""},
-	[LM_WAIT_GO_RWMUTEX_READ] = {"waits to lock for reading", "wait to lock for reading", "for", "RWMutex",
-		"RWMutexes", ""},
-	[LM_WAIT_GO_RWMUTEX_WRITE] = {"waits to lock for writing", "wait to lock for writing", "for", "RWMutex",
-		"RWMutexes", ""},
-	[LM_WAIT_GO_COND] = {"waits for a signal", "wait for a signal", "on", "condition", "conditions", ""},
-	[LM_WAIT_GO_WAITGROUP] = {"waits for others to be done", "wait for others to be done", "on", "WaitGroup",
-		"WaitGroups", ""},
-	[LM_WAIT_GO_SEMAPHORE] = {"waits for a semaphore", "wait for a semaphore", "at", "address", "addresses", ""},
-	[LM_WAIT_GO_SLEEP] = {"sleeps", "sleep", NULL, NULL, NULL, ""},
-	[LM_WAIT_GO_IO] = {"waits for input or output", "wait for input or output", NULL, NULL, NULL, ""},
-	[LM_WAIT_GO_SYSCALL] = {"is in a system call", "are in system calls", NULL, NULL, NULL, ""},
+		"wait for ever: their select has no cases", NULL, NULL, NULL, NULL, NULL},
+	[LM_WAIT_GO_MUTEX] = {"waits to lock a mutex", "wait to lock a mutex", "each one of its own",
+		"all the same one", "one of", "mutexes", NULL},
+	[LM_WAIT_GO_RWMUTEX_READ] = {"waits to lock an RWMutex for reading", "wait to lock an RWMutex for reading",
+		"each one of its own", "all the same one", "one of", "RWMutexes", NULL},
+	[LM_WAIT_GO_RWMUTEX_WRITE] = {"waits to lock an RWMutex for writing", "wait to lock an RWMutex for writing",
+		"each one of its own", "all the same one", "one of", "RWMutexes", NULL},
+	[LM_WAIT_GO_COND] = {"waits for a condition", "wait for a condition", "each for one of its own",
+		"all for the same one", "one of", "conditions", NULL},
+	[LM_WAIT_GO_WAITGROUP] = {"waits for a WaitGroup", "wait for a WaitGroup", "each for one of its own",
+		"all for the same one", "one of", "WaitGroups", NULL},
+	[LM_WAIT_GO_SEMAPHORE] = {"waits for a semaphore", "wait for a semaphore", "each for one of its own",
+		"all for the same one", "one of", "semaphores", NULL},
+	[LM_WAIT_GO_SLEEP] = {"sleeps", "sleep", NULL, NULL, NULL, NULL, NULL},
+	[LM_WAIT_GO_IO] = {"waits for input or output", "wait for input or output", NULL, NULL, NULL, NULL, NULL},
+	[LM_WAIT_GO_SYSCALL] = {"is in a system call", "are in system calls", NULL, NULL, NULL, NULL, NULL},
 };
 
-/* "each on a channel of its own", "all on one channel", "on 12 channels"; "" if that is not known. */
+/* ", each on a channel of its own", ", all on one channel", ", on 12 channels"; "" if that is not known. */
 static const char *text_objects(const struct lm_report *report, const struct shape *shape, const struct lm_group *group)
 {
-	if (!shape->object || group->objects <= 0)
+	if (!shape->own || group->objects <= 0 || group->count == 1)
 		return "";
-	if (group->count == 1)
-		return lm_arena_format(report->arena, ", %s one %s", shape->preposition, shape->object);
 	if (group->objects == 1)
-		return lm_arena_format(report->arena, ", all %s one %s", shape->preposition, shape->object);
+		return lm_arena_format(report->arena, ", %s", shape->shared);
 	if (group->objects == group->count)
-		return lm_arena_format(report->arena, ", each %s a%s %s of its own", shape->preposition,
-			strchr("aeiou", shape->object[0]) ? "n" : "", shape->object);
+		return lm_arena_format(report->arena, ", %s", shape->own);
 	return lm_arena_format(
-		report->arena, ", %s %s %s", shape->preposition, with_commas(report, group->objects), shape->objects);
+		report->arena, ", %s %s %s", shape->some, with_commas(report, group->objects), shape->things);
 }
 
 static const char *text_shape(const struct lm_report *report, const struct lm_group *group,
 	const struct lm_go_channel *channels, size_t channels_len)
 {
 	const struct shape *shape = &shapes[group->wait.wait_class];
+	bool is_one = group->count == 1;
 	const char *objects, *fill;
 
 	if (!shape->one)
 		return NULL;
 	objects = text_objects(report, shape, group);
-	fill = objects && *objects ? text_fill(report, channels, channels_len) : "";
-	return lm_arena_format(report->arena, "%s %s %s%s%s%s", with_commas(report, group->count),
-		group->count == 1 ? "goroutine" : "goroutines", group->count == 1 ? shape->one : shape->many,
-		objects ? objects : "", fill ? fill : "", shape->so);
+	/* of a select the channel is one of several */
+	fill = group->wait.wait_class == LM_WAIT_GO_SELECT ? "" : text_fill(report, channels, channels_len);
+	return lm_arena_format(report->arena, "%s %s %s%s%s%s%s", with_commas(report, group->count),
+		is_one ? "goroutine" : "goroutines", is_one ? shape->one : shape->many, objects ? objects : "",
+		fill ? fill : "", shape->so ? ", " : "", shape->so ? shape->so : "");
 }
 
 int lm_report_go_site(const struct lm_report *report, const struct lm_group *group, const struct lm_resident *first,
