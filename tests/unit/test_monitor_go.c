@@ -16,7 +16,8 @@ struct go_fixture {
 	size_t len;
 	uint64_t newest_goid;
 	int64_t gc_count;
-	uint32_t asked; /* details */
+	uint32_t asked;  /* details */
+	uint64_t offset; /* of the next frame: no two are the same, so that only what they say is */
 };
 
 static struct lm_process *process_of(struct go_fixture *fixture)
@@ -522,10 +523,10 @@ static const struct lm_stack *stack_of(
 	size_t len = 0;
 
 	for (; names[len]; len++) {
-		const struct lm_function function = {.name = names[len], .line = first_line + len};
+		const struct lm_function function = {.name = names[len], .line = first_line ? first_line + len : 5};
 		const struct lm_frame frame = {
 			.module = fixture->base.module,
-			.offset = 0x5000 + 0x100 * first_line + len,
+			.offset = 0x5000 + fixture->offset++,
 			.golang = golang,
 			.functions_len = 1,
 			.functions = &function,
@@ -582,6 +583,8 @@ static void a_site_of_goroutines_is_the_same_on_every_machine(void **state)
 	struct go_fixture *fixture = *state;
 	const char *const sender[] = {"runtime.gopark", "main.worker", "main.start", "runtime.goexit", NULL};
 	const char *const inner[] = {"runtime.chansend", "main.worker", "main.start", "runtime.main", NULL};
+	const char *const once[] = {"main.leaf", "main.walk", NULL};
+	const char *const thrice[] = {"main.leaf", "main.walk", "main.walk", "main.walk", NULL};
 	const char *const other[] = {"runtime.gopark", "main.worker", "main.other", "runtime.goexit", NULL};
 	uint64_t site = site_of(fixture, sender, 10, LM_WAIT_GO_CHAN_SEND);
 
@@ -590,6 +593,7 @@ static void a_site_of_goroutines_is_the_same_on_every_machine(void **state)
 	assert_int_not_equal(site, site_of(fixture, other, 10, LM_WAIT_GO_CHAN_SEND));
 	assert_int_not_equal(site, site_of(fixture, sender, 11, LM_WAIT_GO_CHAN_SEND));
 	assert_int_not_equal(site, site_of(fixture, sender, 10, LM_WAIT_GO_CHAN_RECEIVE));
+	assert_int_equal(site_of(fixture, once, 0, LM_WAIT_GO_MUTEX), site_of(fixture, thrice, 0, LM_WAIT_GO_MUTEX));
 }
 
 static void threads_that_park_in_the_runtime_are_one_site(void **state)
