@@ -358,7 +358,8 @@ double lm_group_rate_per_h(
 	if (group->arrived + group->departed > 0)
 		enough_ns /= 6;
 	if (watched_ns < enough_ns || !watched_ns)
-		return rate_of_members(groups, group, now_ns, process_start_ns);
+		return group->kind == LM_SITE_GOROUTINE ? NAN
+							: rate_of_members(groups, group, now_ns, process_start_ns);
 	/* a group that came up while watching had none at the start */
 	if (base && watched_ns > groups->horizon_ns)
 		start = *base;

@@ -124,7 +124,8 @@ void lm_groups_tick(struct lm_groups *groups, uint64_t now_ns);
 int lm_group_refresh(struct lm_group *group);
 
 /* Growth per hour at that time, NAN if not known: what was seen coming and going, or, before there is enough of that,
- * what the present members' arrivals tell. process_start_ns as CLOCK_BOOTTIME. */
+ * what the present members' arrivals tell; those of goroutines are no better than guesses then. process_start_ns as
+ * CLOCK_BOOTTIME. */
 double lm_group_rate_per_h(
 	const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns, uint64_t process_start_ns);
 

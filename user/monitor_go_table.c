@@ -215,8 +215,8 @@ static char *copy_text(const char *text, bool *failed)
 	return copy;
 }
 
-/* Programs have some hundred go statements. Returns 0 when there is no memory, or there are too many. */
-static uint16_t creator_number(struct lm_go *go, const struct lm_go_creator *creator)
+/* Programs have some hundred go statements. 0 when there are too many, -ENOMEM. */
+static int creator_number(struct lm_go *go, const struct lm_go_creator *creator)
 {
 	struct lm_go_creator *creators, *copy;
 	bool failed = false;
@@ -232,7 +232,7 @@ static uint16_t creator_number(struct lm_go *go, const struct lm_go_creator *cre
 		return 0;
 	creators = realloc(go->creators, (go->creators_len + 2) * sizeof(*creators));
 	if (!creators)
-		return 0;
+		return -ENOMEM;
 	go->creators = creators;
 	go->creators_len += !go->creators_len;
 	copy = &creators[go->creators_len];
@@ -244,7 +244,7 @@ static uint16_t creator_number(struct lm_go *go, const struct lm_go_creator *cre
 		return go->creators_len++;
 	free((char *)copy->function);
 	free((char *)copy->file);
-	return 0;
+	return -ENOMEM;
 }
 
 int lm_monitor_go_set_stack(struct lm_monitor *monitor, struct lm_process *process, uint32_t number,
@@ -252,13 +252,15 @@ int lm_monitor_go_set_stack(struct lm_monitor *monitor, struct lm_process *proce
 {
 	struct lm_go *go = process->go;
 	struct lm_go_stack *entry = go ? lm_go_find_stack(go, number) : NULL;
+	int creator_is = 0;
 
-	if (!entry || entry->known) {
+	if (entry && !entry->known && creator && (creator->function || creator->file))
+		creator_is = creator_number(go, creator);
+	if (!entry || entry->known || creator_is < 0) {
 		lm_stack_unref(monitor->groups.stacks, stack);
-		return 0;
+		return creator_is < 0 ? creator_is : 0;
 	}
-	if (creator && (creator->function || creator->file))
-		entry->creator = creator_number(go, creator);
+	entry->creator = creator_is;
 	entry->stack = stack;
 	entry->why = why;
 	entry->known = true;

@@ -213,6 +213,15 @@ static bool is_idle_pool(const struct lm_group *group)
 		       group->objects < SHARED_OBJECT_SHARE * group->count);
 }
 
+/* When the stay that began first did, as far as that is known. */
+static uint64_t first_known_ns(const struct lm_group *group)
+{
+	/* since when goroutines stay that were there before us is no more than estimated, for verdicts */
+	bool estimated = group->kind == LM_SITE_GOROUTINE && group->first_ns < group->watch_start_ns;
+
+	return estimated ? group->oldest_ns : group->first_ns;
+}
+
 static int fill_site(const struct lm_report *report, struct lm_group *group, struct lm_snapshot_site *site)
 {
 	const struct lm_process *process = group->process;
@@ -237,7 +246,7 @@ static int fill_site(const struct lm_report *report, struct lm_group *group, str
 	site->departed = group->departed;
 	site->oldest_blocked_since_ns = lm_report_wall_time(report, group->oldest_ns);
 	site->newest_blocked_since_ns = lm_report_wall_time(report, group->newest_ns);
-	site->oldest_resident_since_ns = lm_report_wall_time(report, group->first_ns);
+	site->oldest_resident_since_ns = lm_report_wall_time(report, first_known_ns(group));
 	site->median_blocked_s = group->median_ns ? lm_report_age_s(report, group->median_ns) : NAN;
 	site->rate_per_h = lm_group_rate_per_h(&report->monitor->groups, group, report->now_ns, process->key.start_ns);
 	site->idle_pool = is_idle_pool(group);

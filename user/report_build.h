@@ -32,6 +32,9 @@ void lm_report_go_member(const struct lm_report *report, const struct lm_residen
  * asked, first's first; len 0: nobody was. 0 or -ENOMEM. */
 int lm_report_go_site(const struct lm_report *report, const struct lm_group *group, const struct lm_resident *first,
 	const struct lm_go_channel *channels, size_t channels_len, struct lm_snapshot_site *site);
+/* By how many different go statements the members were created, as far as those are known. */
+int64_t lm_report_go_creators(const struct lm_group *group);
+
 #define LM_REPORT_GO_UNAVAILABLE 4
 /* What a Go runtime counts, and why what is not known of goroutines is not: adds to items at out->unavailable_len, at
  * most LM_REPORT_GO_UNAVAILABLE. 0 or -ENOMEM. */

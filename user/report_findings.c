@@ -97,9 +97,13 @@ static const char *text_kind(enum lm_site_kind kind)
 static const char *text_creator(const struct lm_report *report, const struct lm_group *group)
 {
 	struct lm_go_creator creator;
+	int64_t creators;
 
 	if (group->kind != LM_SITE_GOROUTINE)
 		return "";
+	creators = lm_report_go_creators(group);
+	if (creators > 1)
+		return lm_arena_format(report->arena, ", created in %" PRId64 " places,", creators);
 	creator = lm_monitor_go_creator(group->process, lm_goroutine_of(group->residents[0])->creator);
 	if (!creator.function)
 		return "";
@@ -111,7 +115,9 @@ static void describe_leak(const struct lm_report *report, const struct lm_group 
 	struct lm_snapshot_finding *finding)
 {
 	const struct lm_snapshot_evidence *evidence = &group->verdict.evidence;
-	const char *window = text_duration(report, evidence->window_s);
+	bool estimated = group->kind == LM_SITE_GOROUTINE && evidence->retrospective;
+	const char *window = lm_arena_format(
+		report->arena, "%s%s", estimated ? "about " : "", text_duration(report, evidence->window_s));
 	const char *left = evidence->departures == 0
 				   ? "none has left"
 				   : lm_arena_format(report->arena, "%" PRId64 " %s left", evidence->departures,

@@ -70,7 +70,7 @@ void lm_report_go_member(const struct lm_report *report, const struct lm_residen
 
 /* --- sites --- */
 
-static int64_t count_creators(const struct lm_group *group)
+int64_t lm_report_go_creators(const struct lm_group *group)
 {
 	bool seen[UINT16_MAX + 1] = {false};
 	int64_t creators = 0;
@@ -99,7 +99,7 @@ static int fill_creator(const struct lm_report *report, const struct lm_goroutin
 	out->file = lm_arena_text(report->arena, creator.file);
 	out->line = creator.line;
 	out->parent_goid = first->parent_goid;
-	out->creators = count_creators(group);
+	out->creators = lm_report_go_creators(group);
 	site->created_by = out;
 	return 0;
 }
