@@ -20,12 +20,15 @@
 
 #include "leakmon_abi.h"
 #include "user/exhaustion.h"
+#include "user/golang/record.h"
 #include "user/groups.h"
 #include "user/load.h"
 #include "user/owners.h"
 #include "user/snapshot.h"
 #include "user/stacks.h"
 #include "user/stays.h"
+
+struct lm_process;
 
 struct lm_monitor_config {
 	uint64_t min_blocked_ns, horizon_ns;
@@ -34,7 +37,13 @@ struct lm_monitor_config {
 	const char *(*kernel_symbol)(const void *context, uint64_t address, uint64_t *offset);
 	const void *kernel_symbol_context;
 	bool (*thread_exists)(uint32_t tid); /* of leakmon's own PID namespace; NULL: not known of those not watched */
+	/* what it takes to show one goroutine, now; false if it cannot be had. NULL: never. For a report, of few */
+	bool (*go_details)(void *context, struct lm_process *process, uint32_t index, uint64_t goid,
+		struct lm_go_details *details);
+	void *go_details_context;
 };
+
+struct lm_go; /* what is known of the goroutines of a process, see monitor_go.h */
 
 /* What only the caller can find out about a process; texts are owned by the process. */
 struct lm_process_facts {
@@ -61,8 +70,6 @@ struct lm_lock_wait {
 	struct lm_owner owner;
 	uint64_t first_read_ns, last_read_ns; /* the first and last read of this owner; 0: not read yet */
 };
-
-struct lm_process;
 
 struct lm_thread {
 	uint32_t tid;
@@ -112,7 +119,8 @@ struct lm_process {
 	bool kernel_thread, compat;
 	bool facts_known; /* false again after an exec */
 	struct lm_process_facts facts;
-	void *target; /* the caller's handle of its address space */
+	void *target;     /* the caller's handle of its address space */
+	struct lm_go *go; /* NULL: nobody has looked for goroutines */
 };
 
 struct lm_watched {
@@ -123,10 +131,11 @@ struct lm_watched {
 #define LM_MONITOR_NOTES 20 /* kept between two reports; more are counted */
 
 struct lm_monitor_counters {
-	uint64_t torn_reads;                     /* stacks dropped because the thread ran meanwhile */
+	uint64_t torn_reads;                     /* stacks dropped because the thread or goroutine ran meanwhile */
 	uint64_t unwind_failed;                  /* stacks of threads that stood still: none, or it ends early */
 	uint64_t unknown_threads;                /* SAME records of threads that we have lost */
 	uint64_t threads_started, threads_ended; /* since the last report */
+	uint64_t go_unwind_failed; /* goroutines that wait and whose stack ends early, at their last look */
 };
 
 /* A thread that waits for a lock, and what it is to others that wait. */
@@ -156,6 +165,7 @@ struct lm_lock_finding {
 struct lm_withdrawn {
 	enum lm_level level;
 	enum lm_finding_type type;
+	enum lm_site_kind kind;
 	uint32_t tgid;
 	uint64_t process_start_ns, site;
 	uint64_t since_ns, withdrawn_ns;

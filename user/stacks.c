@@ -26,6 +26,7 @@ struct module_entry {
 struct frame_key {
 	const struct lm_module *module;
 	uint64_t offset;
+	uint64_t golang; /* as wide as the rest, so that no padding is hashed */
 };
 
 struct frame_entry {
@@ -175,14 +176,20 @@ free_entry:
 	return -ENOMEM;
 }
 
+static const struct lm_frame *find_frame(const struct lm_stacks *stacks, const struct frame_key *key)
+{
+	struct frame_entry *entry;
+
+	HASH_FIND(hh, stacks->frames, key, sizeof(*key), entry);
+	return entry ? &entry->frame : NULL;
+}
+
 const struct lm_frame *lm_stacks_find_frame(
 	const struct lm_stacks *stacks, const struct lm_module *module, uint64_t offset)
 {
-	struct frame_key key = {.module = module, .offset = offset};
-	struct frame_entry *entry;
+	const struct frame_key key = {.module = module, .offset = offset};
 
-	HASH_FIND(hh, stacks->frames, &key, sizeof(key), entry);
-	return entry ? &entry->frame : NULL;
+	return find_frame(stacks, &key);
 }
 
 static int copy_functions(const struct lm_frame *from, struct lm_frame *to)
@@ -208,7 +215,8 @@ static int copy_functions(const struct lm_frame *from, struct lm_frame *to)
 
 int lm_stacks_frame(struct lm_stacks *stacks, const struct lm_frame *frame, const struct lm_frame **stored)
 {
-	const struct lm_frame *found = lm_stacks_find_frame(stacks, frame->module, frame->offset);
+	const struct frame_key key = {.module = frame->module, .offset = frame->offset, .golang = frame->golang};
+	const struct lm_frame *found = find_frame(stacks, &key);
 	struct frame_entry *entry;
 
 	if (found) {
@@ -222,10 +230,10 @@ int lm_stacks_frame(struct lm_stacks *stacks, const struct lm_frame *frame, cons
 	entry->frame.offset = frame->offset;
 	entry->frame.function_start = frame->function_start;
 	entry->frame.python = frame->python;
+	entry->frame.golang = frame->golang;
 	if (frame->functions_len && copy_functions(frame, &entry->frame))
 		goto free_entry;
-	entry->key.module = frame->module;
-	entry->key.offset = frame->offset;
+	entry->key = key;
 	HASH_ADD(hh, stacks->frames, key, sizeof(entry->key), entry);
 	if (!entry->hh.tbl)
 		goto free_entry;

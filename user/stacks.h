@@ -34,6 +34,8 @@ struct lm_frame {
 						the address itself in [anon]; see lm_stacks_python_offset() */
 	uint64_t function_start;             /* file offset of the function's first instruction, 0 if not known */
 	bool python;                         /* of a Python program: the module is its source file */
+	bool golang;                         /* of a goroutine: the module is the program. Other than a thread's at the
+						same place, as its names and lines come from Go's own tables */
 	uint32_t functions_len;              /* 0: no symbol */
 	const struct lm_function *functions; /* innermost (inlined) first, the physical function last */
 };
@@ -75,7 +77,7 @@ void lm_stacks_free(struct lm_stacks *stacks);
 int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *build_id, uint64_t identity,
 	const struct lm_module **module);
 
-/* The frame at (module, offset), or NULL if it is not stored yet. Takes no reference. */
+/* The frame at (module, offset) that is no goroutine's, or NULL if it is not stored yet. Takes no reference. */
 const struct lm_frame *lm_stacks_find_frame(
 	const struct lm_stacks *stacks, const struct lm_module *module, uint64_t offset);
 
