@@ -12,7 +12,7 @@
 /* Words of the moduledata. The first is the pclntab; each table is a slice: address, length, capacity. */
 enum { NAMES = 1, UNITS = 4, FILES = 7, VALUES = 10, FUNCTIONS = 13, INDEX = 16, TEXT = 22 };
 enum { OLD_INDEX = 3, OLD_TEXT = 12 };
-enum { GOFUNC_1_18 = 38, GOFUNC_1_20 = 40, GOFUNC_1_27 = 43 };
+enum { TYPES = 37, GOFUNC_1_18 = 38, GOFUNC_1_20 = 40, GOFUNC_1_27 = 43 };
 
 const uint64_t lm_go_magics[LM_GO_MAGICS] = {
 	0x08010000fffffffb, 0x08010000fffffffa, 0x08010000fffffff0, 0x08010000fffffff1};
@@ -70,13 +70,20 @@ static bool take_old(const uint64_t *words, struct lm_go_layout *layout)
 	return true;
 }
 
+/* 1.27 has a length between the beginning of the types and their end, and the end of the pclntab behind gofunc. */
+static bool is_like_1_27(const uint64_t *words)
+{
+	return words[TYPES + 2] >= words[TYPES] && words[TYPES + 1] <= words[TYPES + 2] - words[TYPES] &&
+	       words[GOFUNC_1_27 + 1] > words[0] && words[GOFUNC_1_27 + 1] - words[0] < TABLE_MAX;
+}
+
 static uint64_t find_gofunc(const uint64_t *words, int minor, enum lm_go_format format)
 {
 	if (format <= LM_GO_FORMAT_1_16)
 		return 0;
 	if (format == LM_GO_FORMAT_1_18)
 		return words[GOFUNC_1_18];
-	return words[minor >= 27 ? GOFUNC_1_27 : GOFUNC_1_20];
+	return words[(minor ? minor >= 27 : is_like_1_27(words)) ? GOFUNC_1_27 : GOFUNC_1_20];
 }
 
 bool lm_go_layout_read_moduledata(

@@ -33,6 +33,8 @@ struct lm_go_tables {
 	struct lm_go_layout layout;
 	char version[32];
 	int minor;
+	bool wrapper_sought;
+	uint8_t wrapper_id;       /* func_id of what the compiler put between functions; 0: not known */
 	struct lm_go_text *texts; /* those that were given out, by address */
 	size_t texts_bytes;
 	struct lm_go_frame frames[LM_GO_STEPS];
