@@ -103,11 +103,12 @@ layer() {
 ranks=(
 	'lines|golang/record'
 	'log|command|stacks|snapshot|load|stays|exhaustion|limits|sockets|ksyms|proc|proc_files|proc_maps|kernel|output|live'
-	'opts|opts_table|waits|wait_names|wait_python|java_stacks|verdicts|owners|probe|resolver/[a-z_]+|golang/[a-z_]+|render/[a-z_]+'
+	'opts|opts_table|waits|wait_names|wait_python|java_stacks|go_stacks|verdicts|owners|probe|resolver/[a-z_]+|golang/[a-z_]+|render/[a-z_]+'
+	'places'
 	'groups'
 	'lockgraph'
-	'monitor|monitor_place|monitor_judge|monitor_locks|monitor_go'
-	'report_build|report_findings'
+	'monitor|monitor_place|monitor_judge|monitor_locks|monitor_go[a-z_]*'
+	'report_build|report_findings|report_go'
 	'report'
 	'session_locks|session_sockets|session_golang'
 	'session'
@@ -127,7 +128,7 @@ layers() {
 	# renderers see plain data
 	layer allow '^user/render/' '^<|^user/snapshot[.]h$|^user/render/' || status=1
 	# pure modules know neither /proc nor the kernel
-	layer deny '^user/(monitor[a-z_]*|groups|verdicts|owners|lockgraph|exhaustion|load|stays|waits|java_stacks|stacks|opts|opts_table|snapshot|report)[.]' \
+	layer deny '^user/(monitor[a-z_]*|groups|places|verdicts|owners|lockgraph|exhaustion|load|stays|waits|java_stacks|go_stacks|stacks|opts|opts_table|snapshot|report)[.]' \
 		'^user/(proc|limits|sockets|probe|kernel|ksyms|output|live|resolver/.*)[.]h$' || status=1
 	# the unprivileged worker knows nothing of what is done with its answers
 	layer allow '^user/resolver/([^c]|c[^l])' '^<|^leakmon_abi[.]h$|^user/((resolver|golang)/[a-z_]+|stacks|log)[.]h$' || status=1

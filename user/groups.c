@@ -2,8 +2,7 @@
 /*
  * The groups themselves: places, membership, and the history that the verdicts
  * need (VERDICTS.md, "Residence"): how long completed stays lasted, how many left
- * at which age. What a stack is and what a thread is waiting for is decided by
- * the caller.
+ * at which age. Which place it is that somebody waits in is told by places.c.
  */
 #include "user/groups.h"
 
@@ -12,174 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "user/wait_python.h"
-
-#include "user/java_stacks.h"
-
 #define NS_PER_S 1000000000ull
 #define S_PER_H 3600.0
-
-/* FNV-1a, 64 bits: the same on every machine, as site ids must be. */
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
-{
-	const unsigned char *bytes = data;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ bytes[i]) * 0x100000001b3ull;
-	return hash;
-}
-
-static uint64_t hash_number(uint64_t hash, uint64_t number)
-{
-	unsigned char bytes[8];
-
-	for (int i = 0; i < 8; i++)
-		bytes[i] = number >> (8 * i);
-	return hash_bytes(hash, bytes, sizeof(bytes));
-}
-
-static uint64_t hash_frame(uint64_t hash, const struct lm_frame *frame)
-{
-	const char *module = frame->module->build_id ? frame->module->build_id : frame->module->name;
-
-	hash = hash_bytes(hash, module, strlen(module) + 1);
-	return hash_number(hash, frame->offset);
-}
-
-static const char *function_of(const struct lm_frame *frame)
-{
-	return frame->functions_len ? frame->functions[frame->functions_len - 1].name : NULL;
-}
-
-static bool in_libc(const struct lm_frame *frame)
-{
-	return lm_wait_is_libc(frame->module->name);
-}
-
-/* A function that only waits for its caller: libc's all do; in a static program names tell. */
-static bool only_waits(const struct lm_frame *frame)
-{
-	const char *function = function_of(frame);
-
-	return in_libc(frame) || (function && lm_wait_is_wait_function(function));
-}
-
-/* Of a Java stack the program's own methods tell, from the innermost on. */
-static void normalise_java(const struct lm_stack *stack, size_t *first, size_t *end)
-{
-	while (*end > *first && in_libc(stack->frames[*end - 1]))
-		(*end)--;
-	while (*first < *end && (only_waits(stack->frames[*first]) || lm_java_stacks_is_runtime(stack->frames[*first])))
-		(*first)++;
-	if (*first == *end)
-		*first = lm_java_stacks_most_telling(stack);
-}
-
-/*
- * The frames that tell one place from another: [*first, *end), without those that wait for their caller and without
- * libc's that start threads. All of them if nothing else is left. By file where that is enough, so that a stripped
- * program has the same sites. A Python stack begins with the Python frame that it is known by.
- */
-static void normalise(const struct lm_stack *stack, size_t *first, size_t *end)
-{
-	bool python;
-
-	*first = 0;
-	*end = stack->frames_len;
-	if (lm_java_stacks_is_one(stack)) {
-		normalise_java(stack, first, end);
-		return;
-	}
-	python = lm_wait_python_leaf(stack, first);
-	while (!python && *first < *end && only_waits(stack->frames[*first]))
-		(*first)++;
-	while (*end > *first && in_libc(stack->frames[*end - 1]))
-		(*end)--;
-	if (*first == *end) {
-		*first = 0;
-		*end = stack->frames_len;
-	}
-}
-
-/* Leaves out of len frames the last one or two if they repeat those before them. Interned frames are compared by
- * address. Returns the new length. */
-static size_t fold(const struct lm_frame *const *frames, size_t len)
-{
-	if (len >= 2 && frames[len - 1] == frames[len - 2])
-		return len - 1;
-	if (len >= 4 && frames[len - 1] == frames[len - 3] && frames[len - 2] == frames[len - 4])
-		return len - 2;
-	return len;
-}
-
-static uint64_t hash_stack(uint64_t hash, const struct lm_stack *stack)
-{
-	const struct lm_frame *frames[LM_STACK_MAX];
-	bool is_java = lm_java_stacks_is_one(stack);
-	size_t first, end, len = 0;
-	bool python;
-
-	normalise(stack, &first, &end);
-	python = end > first && stack->frames[first]->python;
-	for (size_t i = first; i < end; i++) {
-		if ((python && lm_wait_is_interpreter(stack->frames[i])) ||
-			(is_java && i > first && lm_java_stacks_is_plumbing(stack->frames[i])))
-			continue;
-		frames[len++] = stack->frames[i];
-		len = fold(frames, len);
-	}
-	for (size_t i = 0; i < len; i++)
-		hash = hash_frame(hash, frames[i]);
-	return hash;
-}
-
-static uint64_t hash_place(const struct lm_place *place)
-{
-	const char *wait_class = lm_wait_class_name(place->wait.wait_class);
-	uint64_t hash = hash_bytes(0xcbf29ce484222325ull, "thread", sizeof("thread"));
-
-	hash = hash_bytes(hash, wait_class, strlen(wait_class) + 1);
-	return place->stack ? hash_stack(hash, place->stack) : hash;
-}
-
-static bool has_idle_worker(const struct lm_stack *stack)
-{
-	size_t leaf;
-
-	if (stack && lm_wait_python_leaf(stack, &leaf))
-		return lm_wait_is_idle_python(stack);
-	for (size_t i = 0; stack && i < stack->frames_len; i++) {
-		for (size_t f = 0; f < stack->frames[i]->functions_len; f++) {
-			const char *name = stack->frames[i]->functions[f].name;
-
-			if (name && lm_wait_is_idle_worker(name))
-				return true;
-		}
-	}
-	return false;
-}
-
-const struct lm_frame *lm_groups_leaf_frame(const struct lm_stack *stack)
-{
-	size_t first, end;
-
-	normalise(stack, &first, &end);
-	return stack->frames[first];
-}
-
-static const char *leaf_function(const struct lm_stack *stack)
-{
-	const struct lm_frame *leaf = stack && stack->frames_len ? lm_groups_leaf_frame(stack) : NULL;
-
-	/* of calls inlined into it, the innermost that is not only there to wait */
-	for (size_t f = 0; leaf && f < leaf->functions_len; f++) {
-		const char *name = leaf->functions[f].name;
-
-		if (name && (f + 1 == leaf->functions_len || !lm_wait_is_wait_function(name)))
-			return name;
-	}
-	return NULL;
-}
 
 static void free_group(struct lm_groups *groups, struct lm_group *group)
 {
@@ -193,12 +26,18 @@ static void free_group(struct lm_groups *groups, struct lm_group *group)
 
 static int fill_group(struct lm_group *group, const struct lm_place *place)
 {
+	group->kind = place->kind;
+	group->process = place->whose;
+	group->watch_start_ns = place->watch_start_ns;
 	group->wait = place->wait;
 	group->stack_why = place->stack_why;
 	group->kernel_thread = place->kernel_thread;
-	group->own_objects = place->stack && lm_java_stacks_is_one(place->stack);
-	group->idle_worker = has_idle_worker(place->stack);
-	group->leaf = leaf_function(place->stack);
+	group->go_runtime = place->go_runtime;
+	group->own_objects = lm_place_has_own_objects(place);
+	group->idle_worker = lm_place_is_idle_worker(place);
+	group->leaf = lm_place_leaf(place->stack);
+	/* a goroutine that waits for a descriptor serves whoever is at its other end */
+	group->guards = place->wait.wait_class == LM_WAIT_GO_IO ? LM_GUARD_CONNECTIONS : 0;
 	group->changed = true;
 	if (place->kernel_stack_len) {
 		size_t bytes = place->kernel_stack_len * sizeof(*place->kernel_stack);
@@ -217,7 +56,7 @@ static int fill_group(struct lm_group *group, const struct lm_place *place)
 
 int lm_groups_find(struct lm_groups *groups, const struct lm_place *place, struct lm_group **out)
 {
-	struct lm_group_key key = {.process = place->process, .site = hash_place(place)};
+	struct lm_group_key key = {.process = place->process, .site = lm_place_site(place)};
 	struct lm_group *group;
 
 	HASH_FIND(hh, groups->table, &key, sizeof(key), group);
@@ -230,6 +69,8 @@ int lm_groups_find(struct lm_groups *groups, const struct lm_place *place, struc
 			return -ENOMEM;
 		}
 		group->key = key;
+		if (group->watch_start_ns < groups->watch_start_ns)
+			group->watch_start_ns = groups->watch_start_ns;
 		HASH_ADD(hh, groups->table, key, sizeof(group->key), group);
 	}
 	*out = group;
@@ -254,8 +95,7 @@ static int make_room(struct lm_group *group)
 	return 0;
 }
 
-int lm_groups_join(struct lm_groups *groups, struct lm_group *group, struct lm_resident *resident,
-	const struct lm_verdict_member *member)
+int lm_groups_join(struct lm_group *group, struct lm_resident *resident, const struct lm_verdict_member *member)
 {
 	if ((size_t)group->count == group->capacity && make_room(group))
 		return -ENOMEM;
@@ -266,7 +106,7 @@ int lm_groups_join(struct lm_groups *groups, struct lm_group *group, struct lm_r
 	group->count++;
 	group->emptied_ns = 0;
 	group->changed = true;
-	if (member->since_ns > groups->watch_start_ns)
+	if (member->since_ns > group->watch_start_ns)
 		group->arrived++;
 	return 0;
 }
@@ -390,49 +230,88 @@ void lm_groups_tick(struct lm_groups *groups, uint64_t now_ns)
 		drop_oldest_empty(groups, empty - groups->empty_max / 2);
 }
 
-static int compare_numbers(const void *a, const void *b)
+/* One pass of a radix sort, by one byte. Returns false, having moved nothing, if that is the same in all. */
+static bool sort_by_byte(const uint64_t *from, uint64_t *to, size_t len, int shift)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	size_t starts[256] = {0}, start = 0;
 
-	return (x > y) - (x < y);
+	for (size_t i = 0; i < len; i++)
+		starts[from[i] >> shift & 0xff]++;
+	if (starts[from[0] >> shift & 0xff] == len)
+		return false;
+	for (int byte = 0; byte < 256; byte++) {
+		size_t next = start + starts[byte];
+
+		starts[byte] = start;
+		start = next;
+	}
+	for (size_t i = 0; i < len; i++)
+		to[starts[from[i] >> shift & 0xff]++] = from[i];
+	return true;
 }
 
-static int64_t count_different(uint64_t *numbers, size_t len)
+/* Ascending, by way of other: there may be a million, and this is done at every look. Returns where they are then. */
+static uint64_t *sort_numbers(uint64_t *numbers, uint64_t *other, size_t len)
+{
+	for (int shift = 0; len && shift < 64; shift += 8) {
+		if (sort_by_byte(numbers, other, len, shift)) {
+			uint64_t *sorted = other;
+
+			other = numbers;
+			numbers = sorted;
+		}
+	}
+	return numbers;
+}
+
+static int64_t count_different(const uint64_t *sorted, size_t len)
 {
 	int64_t different = 0;
 
-	qsort(numbers, len, sizeof(*numbers), compare_numbers);
 	for (size_t i = 0; i < len; i++)
-		different += i == 0 || numbers[i] != numbers[i - 1];
+		different += i == 0 || sorted[i] != sorted[i - 1];
 	return different;
+}
+
+/* numbers: room for two of each resident. */
+static void sum_up(struct lm_group *group, uint64_t *numbers)
+{
+	size_t len = group->count, objects = 0, known = 0;
+	uint64_t *sorted;
+
+	group->first_ns = UINT64_MAX;
+	group->stack_bytes = 0;
+	for (size_t i = 0; i < len; i++) {
+		const struct lm_resident *resident = group->residents[i];
+
+		if (resident->has_object)
+			numbers[objects++] = resident->object;
+		group->stack_bytes += resident->stack_bytes;
+		if (group->members[i].since_ns < group->first_ns)
+			group->first_ns = group->members[i].since_ns;
+	}
+	group->objects = objects == len ? count_different(sort_numbers(numbers, numbers + len, len), len) : -1;
+	for (size_t i = 0; i < len; i++) {
+		if (group->residents[i]->wait_since_ns)
+			numbers[known++] = group->residents[i]->wait_since_ns;
+	}
+	sorted = sort_numbers(numbers, numbers + len, known);
+	group->oldest_ns = known ? sorted[0] : 0;
+	group->newest_ns = known ? sorted[known - 1] : 0;
+	/* those that are not known have waited longest */
+	group->median_ns = 2 * known > len ? sorted[len / 2 - (len - known)] : 0;
 }
 
 int lm_group_refresh(struct lm_group *group)
 {
-	size_t len = group->count, objects_len = 0;
 	uint64_t *numbers;
 
 	if (!group->changed || !group->count)
 		return 0;
-	numbers = malloc(group->count * sizeof(*numbers));
+	numbers = malloc(2 * group->count * sizeof(*numbers));
 	if (!numbers)
 		return -ENOMEM;
-	for (size_t i = 0; i < len; i++) {
-		if (group->residents[i]->has_object)
-			numbers[objects_len++] = group->residents[i]->object;
-	}
-	group->objects = objects_len == len ? count_different(numbers, objects_len) : -1;
-	for (size_t i = 0; i < len; i++)
-		numbers[i] = group->residents[i]->wait_since_ns;
-	qsort(numbers, len, sizeof(*numbers), compare_numbers);
-	group->first_ns = UINT64_MAX;
-	for (size_t i = 0; i < len; i++) {
-		if (group->members[i].since_ns < group->first_ns)
-			group->first_ns = group->members[i].since_ns;
-	}
-	group->oldest_ns = numbers[0];
-	group->newest_ns = numbers[len - 1];
-	group->median_ns = numbers[len / 2];
+	sum_up(group, numbers);
 	group->changed = false;
 	free(numbers);
 	return 0;
@@ -471,15 +350,16 @@ double lm_group_rate_per_h(
 	const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns, uint64_t process_start_ns)
 {
 	const struct lm_group_sample *base = base_sample(groups, group, now_ns);
-	uint64_t watched_ns = now_ns - groups->watch_start_ns;
+	uint64_t watched_ns = now_ns - group->watch_start_ns;
 	/* 60 s of watching at the default horizon are enough to say that nothing came; when something came, a sixth */
 	uint64_t enough_ns = groups->horizon_ns / 30;
-	struct lm_group_sample start = {.at_ns = groups->watch_start_ns};
+	struct lm_group_sample start = {.at_ns = group->watch_start_ns};
 
 	if (group->arrived + group->departed > 0)
 		enough_ns /= 6;
 	if (watched_ns < enough_ns || !watched_ns)
-		return rate_of_members(groups, group, now_ns, process_start_ns);
+		return group->kind == LM_SITE_GOROUTINE ? NAN
+							: rate_of_members(groups, group, now_ns, process_start_ns);
 	/* a group that came up while watching had none at the start */
 	if (base && watched_ns > groups->horizon_ns)
 		start = *base;
@@ -487,14 +367,20 @@ double lm_group_rate_per_h(
 	       (now_ns - start.at_ns);
 }
 
-void lm_groups_drop_process(struct lm_groups *groups, uint64_t process)
+void lm_groups_drop_kind(struct lm_groups *groups, uint64_t process, enum lm_site_kind kind)
 {
 	struct lm_group *group, *next;
 
 	HASH_ITER (hh, groups->table, group, next) {
-		if (group->key.process == process)
+		if (group->key.process == process && group->kind == kind)
 			free_group(groups, group);
 	}
+}
+
+void lm_groups_drop_process(struct lm_groups *groups, uint64_t process)
+{
+	lm_groups_drop_kind(groups, process, LM_SITE_THREAD);
+	lm_groups_drop_kind(groups, process, LM_SITE_GOROUTINE);
 }
 
 void lm_groups_free(struct lm_groups *groups)

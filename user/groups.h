@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Who waits where, since when: groups of threads of one process that wait in the
- * same place. A place is a wait class and a normalised stack: without the frames
- * that only wait for their caller or only start threads, recursion folded. Pure.
- */
+/* Who waits where, since when: groups of threads or goroutines of one process that wait in the same place. Pure. */
 #ifndef LM_GROUPS_H
 #define LM_GROUPS_H
 
@@ -12,6 +8,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "user/places.h"
 #include "user/snapshot.h"
 #include "user/stacks.h"
 #include "user/verdicts.h"
@@ -56,6 +53,7 @@ struct lm_group {
 	struct lm_group_key key;
 	enum lm_site_kind kind;     /* of the residents: whoever embeds them */
 	struct lm_process *process; /* the caller's */
+	uint64_t watch_start_ns;    /* who came before that was not seen to come */
 	struct lm_wait wait;
 	const struct lm_stack *stack; /* of a member, whole; with a reference. NULL: none could be had */
 	const char *stack_why;        /* static text, why stack is NULL or ends early */
@@ -107,27 +105,11 @@ struct lm_groups {
 	size_t empty_max; /* groups without members that are kept for their history */
 };
 
-/* A place that a thread or goroutine waits in, to be looked up. */
-struct lm_place {
-	enum lm_site_kind kind;
-	uint64_t process;         /* its number */
-	struct lm_process *whose; /* the same, for the group to keep */
-	uint64_t site;            /* what lm_place_site() says of it, where that is known already; 0: it is not */
-	bool go_runtime;          /* a thread that parks in Go's runtime: all of them are one place */
-	struct lm_wait wait;
-	const struct lm_stack *stack;
-	const char *stack_why;
-	const uint64_t *kernel_stack;
-	size_t kernel_stack_len;
-	bool kernel_thread;
-};
-
 /* Finds or makes the group of this place; takes its own reference of the stack. 0 or -ENOMEM. */
 int lm_groups_find(struct lm_groups *groups, const struct lm_place *place, struct lm_group **group);
 
 /* A thread has come to stay in the group: its object and present wait are set by the caller. 0 or -ENOMEM. */
-int lm_groups_join(struct lm_groups *groups, struct lm_group *group, struct lm_resident *resident,
-	const struct lm_verdict_member *member);
+int lm_groups_join(struct lm_group *group, struct lm_resident *resident, const struct lm_verdict_member *member);
 /* It waits there again: the stay goes on with another wait. */
 void lm_groups_wait_again(struct lm_resident *resident, uint64_t wait_since_ns);
 /* How it stands in its group's eyes; only for a resident of one. */
@@ -142,15 +124,14 @@ void lm_groups_tick(struct lm_groups *groups, uint64_t now_ns);
 int lm_group_refresh(struct lm_group *group);
 
 /* Growth per hour at that time, NAN if not known: what was seen coming and going, or, before there is enough of that,
- * what the present members' arrivals tell. process_start_ns as CLOCK_BOOTTIME. */
+ * what the present members' arrivals tell; those of goroutines are no better than guesses then. process_start_ns as
+ * CLOCK_BOOTTIME. */
 double lm_group_rate_per_h(
 	const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns, uint64_t process_start_ns);
 
-/* The innermost frame of a stack that is not only there to wait. The stack must have frames. */
-const struct lm_frame *lm_groups_leaf_frame(const struct lm_stack *stack);
-
-/* Ends all groups of a process: its members must have left. */
+/* Ends all groups of a process, or those of one kind: the residents that they still have are not touched. */
 void lm_groups_drop_process(struct lm_groups *groups, uint64_t process);
+void lm_groups_drop_kind(struct lm_groups *groups, uint64_t process, enum lm_site_kind kind);
 void lm_groups_free(struct lm_groups *groups);
 
 #endif

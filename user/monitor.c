@@ -10,6 +10,8 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "user/monitor_go.h"
+
 #define GROUPS_EMPTY_MAX 10000
 #define PLACE_PER_HORIZON 30 /* how often a thread that only ticks is unwound again: every 60 s at the default */
 #define BROADCAST_MIN 8      /* so many, and half of their group, woken within this time were woken at once */
@@ -108,6 +110,7 @@ static void forget_facts(struct lm_monitor *monitor, struct lm_process *process)
 {
 	if (monitor->gone)
 		monitor->gone(process, monitor->gone_context);
+	lm_monitor_go_drop(monitor, process);
 	free(process->facts.exe);
 	free(process->facts.build_id);
 	free(process->facts.container_id);

@@ -165,6 +165,7 @@ struct lm_lock_finding {
 struct lm_withdrawn {
 	enum lm_level level;
 	enum lm_finding_type type;
+	enum lm_site_kind kind;
 	uint32_t tgid;
 	uint64_t process_start_ns, site;
 	uint64_t since_ns, withdrawn_ns;

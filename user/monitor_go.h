@@ -49,9 +49,12 @@ struct lm_goroutine {
 	uint8_t reason;
 	uint8_t flags; /* enum lm_go_flags */
 	uint8_t list;  /* which list that is */
-	bool seen_born : 1;
-	bool restless : 1; /* it has run since its birth: a younger one was dated in its wait long before it was */
-	bool told : 1;     /* since the reader was started again */
+	uint8_t away_look;
+	bool found : 1;     /* it was in its stay when we came */
+	bool dated : 1;     /* wait_since_ns is what a garbage collection says */
+	bool seen_born : 1; /* born_ns is true to a look */
+	bool restless : 1;  /* it has run since its birth: a younger one was dated in its wait long before it was */
+	bool told : 1;      /* since the reader was started again */
 };
 
 /* What is known of a process that runs a Go program. */
@@ -93,6 +96,11 @@ void lm_monitor_go_drop(struct lm_monitor *monitor, struct lm_process *process);
 
 /* Is it known to be a Go program? Then what is known is in counts. */
 bool lm_monitor_go_counts(const struct lm_process *process, struct lm_go_counts *counts);
+/* Are the births of the members known better than by the order of creation? They are where collections have dated
+ * most of them soon after that, or where so many others have come and gone between them that they were not born at
+ * once. Slow: looks at all goroutines. */
+bool lm_monitor_go_births_tell(const struct lm_group *group, uint64_t now_ns);
+
 /* The goroutine of a resident of a group whose kind is LM_SITE_GOROUTINE. */
 struct lm_goroutine *lm_goroutine_of(const struct lm_resident *resident);
 /* Of that number in the process; all NULL and 0 if it is not known. */

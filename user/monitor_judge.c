@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "user/monitor.h"
+#include "user/monitor_go.h"
 
 /* Objects shared by this few of the members are one queue's: VERDICTS.md, "One shared wait object". */
 #define SHARED_OBJECT_SHARE 0.2
@@ -58,10 +59,22 @@ static bool are_named_as_one_pool(const struct lm_group *group)
 	return different < SHARED_OBJECT_SHARE * group->count;
 }
 
+/* Who sends to one channel, or wants one lock, does no work until it has. */
+static bool idles_as_goroutine(const struct lm_group *group)
+{
+	enum lm_wait_class wait_class = group->wait.wait_class;
+	bool receives = wait_class == LM_WAIT_GO_CHAN_RECEIVE || wait_class == LM_WAIT_GO_SELECT ||
+			wait_class == LM_WAIT_GO_COND;
+
+	return receives && group->objects > 0 && group->objects < SHARED_OBJECT_SHARE * group->count;
+}
+
 /* They wait for one thing to be handed to them. Where the objects tell they count, else the frames: a leaked pool for
  * each client also has idle workers, but not all of one pool. */
 static bool waits_for_work(const struct lm_group *group)
 {
+	if (group->kind == LM_SITE_GOROUTINE)
+		return idles_as_goroutine(group);
 	if (group->objects > 0 && !group->own_objects)
 		return group->objects < SHARED_OBJECT_SHARE * group->count;
 	return group->idle_worker && are_named_as_one_pool(group);
@@ -75,8 +88,8 @@ static bool is_companion(const struct lm_monitor *monitor, const struct lm_group
 	for (size_t i = 0; i < monitor->connections_len; i++) {
 		const struct lm_group *other = monitor->connections[i];
 
-		if (other->key.process == group->key.process && llabs(other->count - group->count) <= slack &&
-			llabs(other->arrived - group->arrived) <= slack)
+		if (other->key.process == group->key.process && other->kind == group->kind &&
+			llabs(other->count - group->count) <= slack && llabs(other->arrived - group->arrived) <= slack)
 			return true;
 	}
 	return false;
@@ -95,6 +108,8 @@ static unsigned int guards_of(const struct lm_monitor *monitor, const struct lm_
 
 static bool have_timeouts(const struct lm_group *group)
 {
+	if (group->kind != LM_SITE_THREAD)
+		return false;
 	for (int64_t i = 0; i < group->count; i++) {
 		if (!lm_thread_of(group->residents[i])->stay.timeout)
 			return false;
@@ -107,7 +122,7 @@ static void fill_input(struct lm_monitor *monitor, const struct lm_group *group,
 {
 	*input = (struct lm_verdict_input){
 		.now_ns = monitor->now_ns,
-		.watch_start_ns = monitor->watch_start_ns,
+		.watch_start_ns = group->watch_start_ns,
 		.process_start_ns = process->key.start_ns,
 		.horizon_ns = monitor->config.horizon_ns,
 		.members = group->members,
@@ -122,6 +137,7 @@ static void fill_input(struct lm_monitor *monitor, const struct lm_group *group,
 		.guards = guards_of(monitor, group),
 		.sleeps = group->wait.wait_class == LM_WAIT_SLEEP,
 		.has_timeouts = have_timeouts(group),
+		.since_is_latest = group->kind == LM_SITE_GOROUTINE,
 	};
 }
 
@@ -156,6 +172,7 @@ static void note_withdrawn(
 		.type = group->verdict.type,
 		.tgid = process->key.tgid,
 		.process_start_ns = process->key.start_ns,
+		.kind = group->kind,
 		.site = group->key.site,
 		.since_ns = group->flag.since_ns,
 		.withdrawn_ns = monitor->now_ns,
@@ -217,9 +234,18 @@ static void keep_verdict(struct lm_monitor *monitor, struct lm_group *group, str
 	group->verdict = *kept;
 }
 
+/* Does the verdict rest on births of goroutines of which only the order is known? Senders are no pool that waits for
+ * work, whenever they were born. */
+static bool is_guessed(const struct lm_monitor *monitor, const struct lm_group *group)
+{
+	return group->kind == LM_SITE_GOROUTINE && group->verdict.level > LM_LEVEL_SUSPECT &&
+	       group->verdict.evidence.retrospective && group->wait.wait_class != LM_WAIT_GO_CHAN_SEND &&
+	       !lm_monitor_go_births_tell(group, monitor->now_ns);
+}
+
 static void judge_group(struct lm_monitor *monitor, struct lm_group *group)
 {
-	const struct lm_process *process = lm_thread_of(group->residents[0])->process;
+	const struct lm_process *process = group->process;
 	struct lm_verdict_input input;
 	struct lm_verdict kept;
 
@@ -227,6 +253,10 @@ static void judge_group(struct lm_monitor *monitor, struct lm_group *group)
 	kept = group->verdict;
 	fill_input(monitor, group, process, &input);
 	lm_verdict_leak(&input, &group->verdict);
+	if (is_guessed(monitor, group)) {
+		input.guards |= LM_GUARD_UNDATED;
+		lm_verdict_leak(&input, &group->verdict);
+	}
 	if (!group->flag.doubted_ns && group->verdict.level != LM_LEVEL_NONE &&
 		group->verdict.level >= group->flag.level)
 		raise_flag(group);
@@ -305,7 +335,12 @@ static void drop_old_withdrawn(struct lm_monitor *monitor)
 /* Threads behind a lock whose owner is known are no leak, whatever the owner does; kernel threads never are. */
 static bool may_leak(const struct lm_group *group)
 {
-	return group->count && !group->kernel_thread && 2 * group->piled_up < group->count;
+	return group->count && !group->kernel_thread && !group->go_runtime && 2 * group->piled_up < group->count;
+}
+
+static bool may_be_stuck(const struct lm_group *group)
+{
+	return group->count && group->kind == LM_SITE_THREAD && !group->kernel_thread && !group->go_runtime;
 }
 
 bool lm_monitor_is_due(const struct lm_monitor *monitor, const struct lm_group *group)
@@ -347,7 +382,7 @@ static int judge_due(struct lm_monitor *monitor, bool all)
 		group->stuck.level = LM_LEVEL_NONE;
 		if (may_leak(group))
 			judge_group(monitor, group);
-		if (group->count && !group->kernel_thread)
+		if (may_be_stuck(group))
 			judge_stuck(monitor, group);
 	}
 	return 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "user/go_stacks.h"
 #include "user/monitor.h"
 
 static bool blocked_long_enough(const struct lm_monitor *monitor, const struct lm_thread *thread)
@@ -178,6 +179,7 @@ static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 {
 	struct lm_place place = {
 		.process = thread->process->number,
+		.whose = thread->process,
 		.stack = thread->stack,
 		.stack_why = thread->stack_why,
 		.kernel_stack = thread->pending->kernel_stack,
@@ -192,10 +194,14 @@ static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 	if (!place.stack && !place.stack_why)
 		place.stack_why = why_no_stack(thread);
 	classify(monitor, thread, &place.wait);
+	if (place.stack && lm_go_stacks_is_parked_thread(place.stack)) {
+		place.go_runtime = true;
+		place.wait = (struct lm_wait){.wait_class = LM_WAIT_FUTEX_OTHER, .detail = "parked in Go's runtime"};
+	}
 	if (lm_groups_find(&monitor->groups, &place, &group))
 		return -ENOMEM;
 	thread->placed_ns = monitor->now_ns;
-	if (can_unwind(thread) && place.wait.wait_class <= LM_WAIT_FUTEX_OTHER)
+	if (can_unwind(thread) && !place.go_runtime && place.wait.wait_class <= LM_WAIT_FUTEX_OTHER)
 		expect_owner(thread, place.wait.wait_class);
 	thread->polled = can_unwind(thread) ? polled_by(&thread->pending->regs) : 0;
 	lm_monitor_forget_stack(monitor, thread);
@@ -210,7 +216,7 @@ static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 		thread->stay_since_ns = thread->wait_since_ns;
 	}
 	lm_thread_fill_member(thread, &member);
-	return lm_groups_join(&monitor->groups, group, &thread->resident, &member);
+	return lm_groups_join(group, &thread->resident, &member);
 }
 
 int lm_monitor_settle(struct lm_monitor *monitor)

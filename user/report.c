@@ -70,13 +70,14 @@ int lm_report_stack(const struct lm_report *report, const struct lm_stack *stack
 	return 0;
 }
 
-/* The line of a Python frame that the place is known by, NULL if it is known by another. */
-static const struct lm_snapshot_frame *python_place(const struct lm_stack *stack, const struct lm_snapshot_frame *lines)
+/* The line of Python or Go that the place is known by, NULL if it is known by another. */
+static const struct lm_snapshot_frame *known_place(const struct lm_stack *stack, const struct lm_snapshot_frame *lines)
 {
-	const struct lm_frame *leaf = stack && stack->frames_len ? lm_groups_leaf_frame(stack) : NULL;
-	size_t at = 0;
+	uint32_t function = 0;
+	const struct lm_frame *leaf = stack && stack->frames_len ? lm_place_leaf_frame(stack, &function) : NULL;
+	size_t at = leaf && leaf->golang ? function : 0;
 
-	if (!leaf || !leaf->python)
+	if (!leaf || (!leaf->python && !leaf->golang))
 		return NULL;
 	for (size_t i = 0; stack->frames[i] != leaf; i++)
 		at += stack->frames[i]->functions_len ? stack->frames[i]->functions_len : 1;
@@ -92,7 +93,7 @@ static int fill_stack(const struct lm_report *report, const struct lm_group *gro
 		site->stack_why = "deeper frames are left out";
 	if (lm_report_stack(report, group->stack, &site->stack, &site->stack_len))
 		return -ENOMEM;
-	site->place = python_place(group->stack, site->stack);
+	site->place = known_place(group->stack, site->stack);
 	return 0;
 }
 
@@ -147,6 +148,18 @@ static void fill_member(
 	}
 }
 
+static int fill_goroutines(const struct lm_report *report, const struct lm_resident *const *oldest, size_t len,
+	struct lm_snapshot_member *members, struct lm_snapshot_site *site)
+{
+	struct lm_go_channel *channels = lm_arena_alloc(report->arena, len * sizeof(*channels));
+
+	if (!channels)
+		return -ENOMEM;
+	for (size_t i = 0; i < len; i++)
+		lm_report_go_member(report, oldest[i], &members[i], &channels[i]);
+	return lm_report_go_site(report, oldest[0]->group, oldest[0], channels, len, site);
+}
+
 /* Those that have waited longest, oldest first. */
 static int fill_members(const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_site *site)
 {
@@ -154,6 +167,8 @@ static int fill_members(const struct lm_report *report, const struct lm_group *g
 	const struct lm_resident **oldest;
 	struct lm_snapshot_member *members;
 
+	if (!wanted && group->kind == LM_SITE_GOROUTINE)
+		return lm_report_go_site(report, group, group->residents[0], NULL, 0, site);
 	if (!wanted)
 		return 0;
 	oldest = lm_arena_alloc(report->arena, wanted * sizeof(*oldest));
@@ -176,37 +191,50 @@ static int fill_members(const struct lm_report *report, const struct lm_group *g
 		}
 		oldest[at] = resident;
 	}
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = 0; i < len && group->kind == LM_SITE_THREAD; i++)
 		fill_member(report, oldest[i], &members[i]);
 	site->members = members;
 	site->members_len = len;
-	return 0;
+	return group->kind == LM_SITE_GOROUTINE ? fill_goroutines(report, oldest, len, members, site) : 0;
 }
 
 /* Many that wait for one thing to be handed to them, and none of whom is leaking: workers without work. */
 static bool is_idle_pool(const struct lm_group *group)
 {
-	bool waits_for_work =
-		group->wait.wait_class == LM_WAIT_FUTEX_COND || group->wait.wait_class == LM_WAIT_FUTEX_SEM;
+	enum lm_wait_class wait_class = group->wait.wait_class;
+	bool waits_for_work = wait_class == LM_WAIT_FUTEX_COND || wait_class == LM_WAIT_FUTEX_SEM ||
+			      wait_class == LM_WAIT_GO_CHAN_RECEIVE || wait_class == LM_WAIT_GO_SELECT ||
+			      wait_class == LM_WAIT_GO_COND;
 
 	if (group->verdict.level != LM_LEVEL_NONE)
 		return false;
-	return group->idle_worker || (waits_for_work && group->count >= 2 && group->objects > 0 &&
-					     group->objects < SHARED_OBJECT_SHARE * group->count);
+	return group->idle_worker || group->go_runtime ||
+	       (waits_for_work && group->count >= 2 && group->objects > 0 &&
+		       group->objects < SHARED_OBJECT_SHARE * group->count);
+}
+
+/* When the stay that began first did, as far as that is known. */
+static uint64_t first_known_ns(const struct lm_group *group)
+{
+	/* since when goroutines stay that were there before us is no more than estimated, for verdicts */
+	bool estimated = group->kind == LM_SITE_GOROUTINE && group->first_ns < group->watch_start_ns;
+
+	return estimated ? group->oldest_ns : group->first_ns;
 }
 
 static int fill_site(const struct lm_report *report, struct lm_group *group, struct lm_snapshot_site *site)
 {
-	const struct lm_process *process;
+	const struct lm_process *process = group->process;
 	int error = lm_group_refresh(group);
 
 	if (error)
 		return error;
-	process = lm_thread_of(group->residents[0])->process;
+
 	site->site = group->key.site;
 	site->pid = process->key.tgid;
 	site->comm = lm_arena_text(report->arena, process->comm);
-	site->kind = LM_SITE_THREAD;
+	site->kind = group->kind;
+	site->stack_bytes = -1;
 	site->wait.wait_class = group->wait.wait_class;
 	site->wait.has_object = group->residents[0]->has_object;
 	site->wait.object = group->residents[0]->object;
@@ -218,8 +246,8 @@ static int fill_site(const struct lm_report *report, struct lm_group *group, str
 	site->departed = group->departed;
 	site->oldest_blocked_since_ns = lm_report_wall_time(report, group->oldest_ns);
 	site->newest_blocked_since_ns = lm_report_wall_time(report, group->newest_ns);
-	site->oldest_resident_since_ns = lm_report_wall_time(report, group->first_ns);
-	site->median_blocked_s = lm_report_age_s(report, group->median_ns);
+	site->oldest_resident_since_ns = lm_report_wall_time(report, first_known_ns(group));
+	site->median_blocked_s = group->median_ns ? lm_report_age_s(report, group->median_ns) : NAN;
 	site->rate_per_h = lm_group_rate_per_h(&report->monitor->groups, group, report->now_ns, process->key.start_ns);
 	site->idle_pool = is_idle_pool(group);
 	error = fill_stack(report, group, site);
@@ -283,13 +311,14 @@ static int fill_sites(const struct lm_report *report)
 	return error ? error : lm_report_findings(report, groups, len);
 }
 
-static void fill_unavailable(
+static int fill_runtime(
 	const struct lm_report *report, const struct lm_process *process, struct lm_snapshot_process *out)
 {
-	struct lm_snapshot_unavailable *items = lm_arena_alloc(report->arena, 4 * sizeof(*items));
+	struct lm_snapshot_unavailable *items;
 
+	items = lm_arena_alloc(report->arena, (3 + LM_REPORT_GO_UNAVAILABLE) * sizeof(*items));
 	if (!items)
-		return;
+		return -ENOMEM;
 	if (process->facts.unresolved)
 		items[out->unavailable_len++] = (struct lm_snapshot_unavailable){"stacks", process->facts.unresolved};
 	if (process->facts.no_python)
@@ -297,12 +326,13 @@ static void fill_unavailable(
 	if (process->compat)
 		items[out->unavailable_len++] =
 			(struct lm_snapshot_unavailable){"stacks", "32-bit code is not unwound"};
-	items[out->unavailable_len++] = (struct lm_snapshot_unavailable){
-		"goroutines", process->kernel_thread ? "a kernel thread" : "goroutines are not read by this version"};
 	out->unavailable = items;
+	out->runtime = process->kernel_thread ? "kernel" : "native";
+	out->goroutines = -1;
+	return lm_report_go_process(report, process, out, items);
 }
 
-static void fill_process(
+static int fill_process(
 	const struct lm_report *report, const struct lm_process *process, struct lm_snapshot_process *out)
 {
 	const struct lm_thread *thread;
@@ -313,16 +343,14 @@ static void fill_process(
 	out->exe = lm_arena_text(report->arena, process->facts.exe);
 	out->build_id = lm_arena_text(report->arena, process->facts.build_id);
 	out->container_id = lm_arena_text(report->arena, process->facts.container_id);
-	out->runtime = process->kernel_thread ? "kernel" : "native";
-	out->goroutines = -1;
 	out->rss_bytes = process->facts.rss_bytes ? (int64_t)process->facts.rss_bytes : -1;
 	out->threads = process->threads_len;
 	DL_FOREACH(process->threads, thread)
 	/* one whose stack was torn is counted among the losses, and looked at again */
 	out->blocked_threads += thread->resident.group != NULL;
-	fill_unavailable(report, process, out);
 	report->out->totals.threads += out->threads;
 	report->out->totals.blocked_threads += out->blocked_threads;
+	return fill_runtime(report, process, out);
 }
 
 static int fill_processes(const struct lm_report *report)
@@ -330,16 +358,20 @@ static int fill_processes(const struct lm_report *report)
 	size_t len = HASH_COUNT(report->monitor->processes), at = 0;
 	struct lm_snapshot_process *out = lm_arena_alloc(report->arena, len * sizeof(*out));
 	const struct lm_process *process;
+	int64_t goroutines = -1;
+	int error = !out && len ? -ENOMEM : 0;
 
-	if (!out && len)
-		return -ENOMEM;
-	for (process = report->monitor->processes; process; process = process->hh.next)
-		fill_process(report, process, &out[at++]);
+	for (process = report->monitor->processes; process && !error; process = process->hh.next) {
+		error = fill_process(report, process, &out[at]);
+		if (out[at].goroutines >= 0)
+			goroutines = (goroutines < 0 ? 0 : goroutines) + out[at].goroutines;
+		at++;
+	}
 	report->out->processes = out;
 	report->out->processes_len = len;
 	report->out->totals.processes = len;
-	report->out->totals.goroutines = -1;
-	return 0;
+	report->out->totals.goroutines = goroutines;
+	return error;
 }
 
 static int fill_notes(const struct lm_report *report)

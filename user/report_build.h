@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "user/golang/record.h"
 #include "user/monitor.h"
 #include "user/snapshot.h"
 
@@ -23,6 +24,22 @@ double lm_report_age_s(const struct lm_report *report, uint64_t since_ns);
 /* The lines of a stack, in the arena; len 0 for none. 0 or -ENOMEM. */
 int lm_report_stack(const struct lm_report *report, const struct lm_stack *stack,
 	const struct lm_snapshot_frame **lines, size_t *len);
+
+/* A goroutine as a member; *channel is that which it waits for (address 0: none). */
+void lm_report_go_member(const struct lm_report *report, const struct lm_resident *resident,
+	struct lm_snapshot_member *member, struct lm_go_channel *channel);
+/* What only sites of goroutines have. first: the member that the site tells of; channels: of the members that were
+ * asked, first's first; len 0: nobody was. 0 or -ENOMEM. */
+int lm_report_go_site(const struct lm_report *report, const struct lm_group *group, const struct lm_resident *first,
+	const struct lm_go_channel *channels, size_t channels_len, struct lm_snapshot_site *site);
+/* By how many different go statements the members were created, as far as those are known. */
+int64_t lm_report_go_creators(const struct lm_group *group);
+
+#define LM_REPORT_GO_UNAVAILABLE 4
+/* What a Go runtime counts, and why what is not known of goroutines is not: adds to items at out->unavailable_len, at
+ * most LM_REPORT_GO_UNAVAILABLE. 0 or -ENOMEM. */
+int lm_report_go_process(const struct lm_report *report, const struct lm_process *process,
+	struct lm_snapshot_process *out, struct lm_snapshot_unavailable *items);
 
 /* Fills the findings, worst first, and those that were withdrawn. groups: those with members, worst first. 0 or
  * -ENOMEM. */

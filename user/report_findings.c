@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/monitor_go.h"
 #include "user/report_build.h"
 
 #define NS_PER_S 1e9
@@ -46,19 +47,32 @@ static const char *text_process(const struct lm_report *report, const struct lm_
 	return lm_arena_format(report->arena, "%s (PID %" PRIu32 ")", process->comm, process->key.tgid);
 }
 
+/* "main.worker (worker.go:12)" */
+static const char *text_line(const struct lm_report *report, const char *function, const char *file, uint32_t line)
+{
+	const char *base = file ? strrchr(file, '/') : NULL;
+
+	if (!file || !line)
+		return lm_arena_text(report->arena, function);
+	return lm_arena_format(report->arena, "%s (%s:%" PRIu32 ")", function, base ? base + 1 : file, line);
+}
+
 static const char *place_name(const struct lm_report *report, const struct lm_group *group)
 {
-	const struct lm_frame *frame = group->leaf ? lm_groups_leaf_frame(group->stack) : NULL;
+	uint32_t at = 0;
+	const struct lm_frame *frame = group->leaf ? lm_place_leaf_frame(group->stack, &at) : NULL;
 
 	if (frame && frame->python)
 		return lm_arena_format(
 			report->arena, "%s (%s:%u)", group->leaf, frame->module->name, frame->functions[0].line);
+	if (frame && frame->golang)
+		return text_line(report, group->leaf, frame->functions[at].file, frame->functions[at].line);
 	if (group->leaf)
 		return lm_arena_text(report->arena, group->leaf);
 	if (!group->stack || !group->stack->frames_len)
 		return lm_arena_format(
 			report->arena, "an unknown place (%s)", lm_wait_class_name(group->wait.wait_class));
-	frame = lm_groups_leaf_frame(group->stack);
+	frame = lm_place_leaf_frame(group->stack, &at);
 	return lm_arena_format(report->arena, "%s+0x%" PRIx64, frame->module->name, frame->offset);
 }
 
@@ -72,13 +86,38 @@ static const char *plural(int64_t count, const char *one, const char *many)
 	return count == 1 ? one : many;
 }
 
+static const char *text_kind(enum lm_site_kind kind)
+{
+	return kind == LM_SITE_GOROUTINE ? "goroutines" : "threads";
+}
+
 /* --- leaks and connections --- */
+
+/* ", created by main.serve (main.go:17)," of goroutines, "" where that is not known. */
+static const char *text_creator(const struct lm_report *report, const struct lm_group *group)
+{
+	struct lm_go_creator creator;
+	int64_t creators;
+
+	if (group->kind != LM_SITE_GOROUTINE)
+		return "";
+	creators = lm_report_go_creators(group);
+	if (creators > 1)
+		return lm_arena_format(report->arena, ", created in %" PRId64 " places,", creators);
+	creator = lm_monitor_go_creator(group->process, lm_goroutine_of(group->residents[0])->creator);
+	if (!creator.function)
+		return "";
+	return lm_arena_format(
+		report->arena, ", created by %s,", text_line(report, creator.function, creator.file, creator.line));
+}
 
 static void describe_leak(const struct lm_report *report, const struct lm_group *group, const char *process,
 	struct lm_snapshot_finding *finding)
 {
 	const struct lm_snapshot_evidence *evidence = &group->verdict.evidence;
-	const char *window = text_duration(report, evidence->window_s);
+	bool estimated = group->kind == LM_SITE_GOROUTINE && evidence->retrospective;
+	const char *window = lm_arena_format(
+		report->arena, "%s%s", estimated ? "about " : "", text_duration(report, evidence->window_s));
 	const char *left = evidence->departures == 0
 				   ? "none has left"
 				   : lm_arena_format(report->arena, "%" PRId64 " %s left", evidence->departures,
@@ -89,11 +128,14 @@ static void describe_leak(const struct lm_report *report, const struct lm_group 
 						text_duration(report, evidence->longest_completed_s));
 
 	finding->summary = lm_arena_format(report->arena,
-		"%" PRId64 " threads of %s %s %s over %s, spread over %" PRId64 " of %" PRId64 " time slices; %s; %s.",
-		evidence->survivors, process, evidence->retrospective ? "were started and blocked in" : "entered",
-		place_name(report, group), window, evidence->cohorts_filled, evidence->cohorts, left, longest);
-	finding->wrong_if = lm_arena_format(report->arena,
-		"it is a fixed pool larger than %" PRId64 ", or waits here normally last over %s", group->count,
+		"%" PRId64 " %s of %s %s %s%s over %s, spread over %" PRId64 " of %" PRId64 " time slices; %s; %s.",
+		evidence->survivors, text_kind(group->kind), process,
+		evidence->retrospective ? "were started and blocked in" : "entered", place_name(report, group),
+		text_creator(report, group), window, evidence->cohorts_filled, evidence->cohorts, left, longest);
+	finding->wrong_if = lm_arena_format(report->arena, "%s, or waits here normally last over %s",
+		group->wait.wait_class == LM_WAIT_GO_CHAN_SEND
+			? "somebody receives from each of them after all"
+			: lm_arena_format(report->arena, "it is a fixed pool larger than %" PRId64, group->count),
 		window);
 }
 
@@ -111,13 +153,19 @@ static double bytes_per_h(const struct lm_report *report, const struct lm_proces
 static void fill_exhaustion(
 	const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_finding *finding)
 {
-	const struct lm_process *process = lm_thread_of(group->residents[0])->process;
+	const struct lm_process *process = group->process;
+	struct lm_limits limits = process->facts.limits;
 	double threads_per_h =
 		lm_group_rate_per_h(&report->monitor->groups, group, report->now_ns, process->key.start_ns);
 	struct lm_exhaustion first;
 
-	if (!process->facts.limits_ns || !lm_exhaustion_first(&process->facts.limits, threads_per_h,
-						 bytes_per_h(report, &process->facts), &first))
+	/* a goroutine takes none of what threads do */
+	for (int i = 0; i < LM_RESOURCES && group->kind == LM_SITE_GOROUTINE; i++) {
+		if (i != LM_RESOURCE_MEMORY)
+			limits.of[i].limit = 0;
+	}
+	if (!process->facts.limits_ns ||
+		!lm_exhaustion_first(&limits, threads_per_h, bytes_per_h(report, &process->facts), &first))
 		return;
 	finding->exhaustion.resource = first.resource;
 	finding->exhaustion.limit = first.limit;
@@ -126,7 +174,7 @@ static void fill_exhaustion(
 
 static void fill_leak(const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_finding *finding)
 {
-	const struct lm_process *process = lm_thread_of(group->residents[0])->process;
+	const struct lm_process *process = group->process;
 
 	name_finding(group->key.site, group->verdict.type, process->key.tgid, process->key.start_ns, finding->id);
 	finding->level = group->verdict.level;
@@ -349,10 +397,11 @@ static int fill_withdrawn(const struct lm_report *report)
 		out[i].since_ns = lm_report_wall_time(report, from->since_ns);
 		out[i].withdrawn_ns = lm_report_wall_time(report, from->withdrawn_ns);
 		out[i].summary = lm_arena_format(report->arena,
-			"%" PRIu64 " of the threads of %s (PID %" PRIu32
+			"%" PRIu64 " of the %s of %s (PID %" PRIu32
 			") that the finding%s%s rested on %s left after all, after up to %s.",
-			from->left, from->comm, from->tgid, from->place[0] ? " about " : "", from->place,
-			plural(from->left, "has", "have"), text_duration(report, from->longest_ns / NS_PER_S));
+			from->left, text_kind(from->kind), from->comm, from->tgid, from->place[0] ? " about " : "",
+			from->place, plural(from->left, "has", "have"),
+			text_duration(report, from->longest_ns / NS_PER_S));
 	}
 	report->out->withdrawn = out;
 	report->out->withdrawn_len = monitor->withdrawn_len;

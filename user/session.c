@@ -449,7 +449,7 @@ static void fill_limits(struct lm_session *session)
 
 		if (!group->count || group->verdict.level == LM_LEVEL_NONE)
 			continue;
-		process = lm_thread_of(group->residents[0])->process;
+		process = group->process;
 		facts = &process->facts;
 		if (facts->limits_ns && at_ns - facts->limits_ns < every_ns)
 			continue;

@@ -62,7 +62,7 @@ static unsigned int judge(
 static void read_group(const struct lm_monitor *monitor, struct lm_group *group, const char *proc_root)
 {
 	struct lm_socket_query *sockets = calloc(group->count, sizeof(*sockets));
-	const struct lm_process *process = lm_thread_of(group->residents[0])->process;
+	const struct lm_process *process = group->process;
 
 	if (!sockets)
 		return;
@@ -77,7 +77,7 @@ static bool may_be_connections(const struct lm_group *group)
 {
 	enum lm_wait_class wait_class = group->wait.wait_class;
 
-	return group->count >= MEMBERS_MIN && !group->kernel_thread &&
+	return group->count >= MEMBERS_MIN && group->kind == LM_SITE_THREAD && !group->kernel_thread &&
 	       (wait_class == LM_WAIT_SOCKET || wait_class == LM_WAIT_POLL);
 }
 

@@ -285,8 +285,8 @@ static bool blocked_since_birth(const struct lm_verdict_input *input, const stru
 {
 	uint64_t life_ns = age_of(member->born_ns, input->now_ns);
 
-	return age_of(member->since_ns, input->now_ns) >= RESIDENT_SHARE * life_ns && member->cpu_ms <= CPU_MAX_MS &&
-	       member->switches <= SWITCHES_MAX;
+	return (input->since_is_latest || age_of(member->since_ns, input->now_ns) >= RESIDENT_SHARE * life_ns) &&
+	       member->cpu_ms <= CPU_MAX_MS && member->switches <= SWITCHES_MAX;
 }
 
 /* Most must have blocked here soon after birth, and the older half of the window must hold a quarter of them. */
@@ -307,6 +307,12 @@ static bool lived_here_from_early_on(const struct trial *trial, const struct coh
 	return all && idle >= IDLE_SHARE * all && 4 * early >= all;
 }
 
+/* Those that were started at once, and nothing since, look the same: no more than a suspicion. */
+static bool is_undated(const struct lm_verdict_input *input)
+{
+	return input->guards & LM_GUARD_UNDATED;
+}
+
 /* What the kernel knew before we came: the births of the present members. */
 static bool judge_retrospective(const struct trial *trial, const struct rule *rule, struct lm_verdict *verdict)
 {
@@ -324,6 +330,8 @@ static bool judge_retrospective(const struct trial *trial, const struct rule *ru
 		!passes(trial, rule, &window, window.from_ns, verdict))
 		return false;
 	complete(trial, age, verdict);
+	if (is_undated(input) && !verdict->held_back)
+		verdict->held_back = "no garbage collection has dated these goroutines yet";
 	return true;
 }
 
@@ -367,6 +375,8 @@ void lm_verdict_leak(const struct lm_verdict_input *input, struct lm_verdict *ve
 	for (size_t i = 0; i < RULES(retrospective_rules) && !found; i++) {
 		const struct rule *rule = &retrospective_rules[i];
 
+		if (rule->level > LM_LEVEL_SUSPECT && is_undated(input))
+			continue;
 		found = rule->level <= trial.ceiling && rule->level > verdict->level &&
 			judge_retrospective(&trial, rule, &retrospective);
 	}

@@ -39,6 +39,7 @@ enum lm_verdict_guards {
 	LM_GUARD_IDLE_WORKERS = 1 << 0, /* one shared object, or a known idle worker's frame */
 	LM_GUARD_CONNECTIONS = 1 << 1,  /* one socket each, or as many as those: they come and go with clients */
 	LM_GUARD_DEAD_PEERS = 1 << 2,   /* … of which at least half are closed or long silent */
+	LM_GUARD_UNDATED = 1 << 3,      /* births are guessed from the order of creation alone */
 };
 
 struct lm_verdict_input {
@@ -54,6 +55,7 @@ struct lm_verdict_input {
 	unsigned int guards;        /* enum lm_verdict_guards */
 	bool sleeps;                /* the members wait for nothing but time */
 	bool has_timeouts;          /* the waits of all of them have one */
+	bool since_is_latest;       /* since_ns of who came before we watched is the latest that it may be */
 };
 
 struct lm_verdict {

@@ -44,7 +44,7 @@ static int fill(struct lm_groups *groups, struct lm_resident *residents)
 			uint64_t since_ns = (10000 + 100 * m + g % 97) * NS_PER_S;
 			const struct lm_verdict_member member = {.since_ns = since_ns, .born_ns = since_ns};
 
-			if (lm_groups_join(groups, group, residents++, &member))
+			if (lm_groups_join(group, residents++, &member))
 				return 1;
 		}
 	}

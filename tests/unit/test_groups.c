@@ -140,7 +140,7 @@ static void a_java_stack_begins_with_the_programs_innermost_method(void **state)
 	assert_false(group->idle_worker);
 	assert_ptr_equal(group, group_of(fixture, LM_WAIT_FUTEX_COND, other_jdk));
 	assert_ptr_not_equal(group, group_of(fixture, LM_WAIT_FUTEX_COND, elsewhere));
-	assert_string_equal(lm_groups_leaf_frame(group->stack)->functions->name, "com.example.Client.await");
+	assert_string_equal(lm_place_leaf(group->stack), "com.example.Client.await");
 }
 
 /* Reflection and method handles are called in one way at first, in another when they are used often. */
@@ -198,12 +198,12 @@ static void a_site_id_is_the_same_on_every_machine(void **state)
 	assert_int_equal(group_of(fixture, LM_WAIT_PIPE, lines)->key.site, 0x8e6f3e4b09ffedcf);
 }
 
-static void join(struct fixture *fixture, struct lm_group *group, struct lm_resident *resident, uint64_t since_ns)
+static void join(struct lm_group *group, struct lm_resident *resident, uint64_t since_ns)
 {
 	const struct lm_verdict_member member = {.since_ns = since_ns, .born_ns = since_ns};
 
 	resident->wait_since_ns = since_ns;
-	assert_int_equal(lm_groups_join(&fixture->groups, group, resident, &member), 0);
+	assert_int_equal(lm_groups_join(group, resident, &member), 0);
 }
 
 static void members_are_counted_and_summed_up(void **state)
@@ -215,7 +215,7 @@ static void members_are_counted_and_summed_up(void **state)
 
 	for (int i = 0; i < 5; i++) {
 		residents[i] = (struct lm_resident){.has_object = true, .object = i / 2};
-		join(fixture, group, &residents[i], (998 + i) * S);
+		join(group, &residents[i], (998 + i) * S);
 	}
 	assert_int_equal(lm_group_refresh(group), 0);
 	assert_int_equal(group->count, 5);
@@ -254,7 +254,7 @@ static void random_arrivals_and_departures_leave_the_right_ones(void **state)
 			count--;
 		} else {
 			since_ns[i] = (1001 + round) * S;
-			join(fixture, group, &residents[i], since_ns[i]);
+			join(group, &residents[i], since_ns[i]);
 			count++;
 		}
 		if (group->count != count)
@@ -279,7 +279,7 @@ static void a_rate_is_not_made_up(void **state)
 	struct lm_resident residents[30] = {0};
 
 	for (int i = 0; i < 30; i++)
-		join(fixture, group, &residents[i], (900 + i) * S);
+		join(group, &residents[i], (900 + i) * S);
 	/* a process of ten seconds, just watched */
 	assert_true(isnan(lm_group_rate_per_h(&fixture->groups, group, 1001 * S, 991 * S)));
 	/* an old process: 30 arrivals in the last half hour */
@@ -302,7 +302,7 @@ static void groups_that_are_long_empty_are_let_go(void **state)
 
 		snprintf(text, sizeof(text), "app:f@%x", i + 1);
 		group = group_of(fixture, LM_WAIT_PIPE, (description){text, NULL});
-		join(fixture, group, &resident, 1000 * S);
+		join(group, &resident, 1000 * S);
 		lm_groups_leave(&fixture->groups, &resident, (1001 + i) * S);
 	}
 	lm_groups_tick(&fixture->groups, 1100 * S);

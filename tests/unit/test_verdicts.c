@@ -309,6 +309,49 @@ static void a_window_under_three_minutes_is_too_short(void **state)
 	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_NONE);
 }
 
+/* Of goroutines a wait is dated by the next collection only, and how often they ran is not known. */
+static struct scene *goroutines(bool restless)
+{
+	struct scene *scene = new_scene(10000, 20000, 20000);
+
+	scene->input.since_is_latest = true;
+	for (int i = 0; i < 280; i++) {
+		add(scene, 10000 + 35 * i, 13000 + 25 * i);
+		if (restless)
+			scene->members[i].switches = UINT32_MAX;
+	}
+	return scene;
+}
+
+static void a_stay_that_is_dated_late_may_be_as_old_as_its_goroutine(void **state)
+{
+	struct scene *scene = goroutines(false);
+
+	(void)state;
+	scene->input.since_is_latest = false;
+	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_NONE);
+	assert_int_equal(judge_and_free(goroutines(false)).level, LM_LEVEL_LIKELY);
+	assert_int_equal(judge_and_free(goroutines(true)).level, LM_LEVEL_NONE);
+}
+
+static void births_that_are_guessed_make_a_suspicion_only(void **state)
+{
+	struct scene *scene = goroutines(false);
+	struct lm_verdict verdict;
+
+	(void)state;
+	scene->input.guards = LM_GUARD_UNDATED;
+	verdict = judge_and_free(scene);
+	assert_int_equal(verdict.level, LM_LEVEL_SUSPECT);
+	assert_string_equal(verdict.held_back, "no garbage collection has dated these goroutines yet");
+	/* what was watched needs no births */
+	scene = steady_leak(45);
+	scene->input.guards = LM_GUARD_UNDATED;
+	verdict = judge_and_free(scene);
+	assert_int_equal(verdict.level, LM_LEVEL_LIKELY);
+	assert_null(verdict.held_back);
+}
+
 /* Random arrivals and departures: the verdict does not change when the horizon and all times are scaled together. */
 static void scaling_the_horizon_and_all_times_gives_the_same_verdict(void **state)
 {
@@ -386,6 +429,8 @@ int main(void)
 		cmocka_unit_test(survivors_among_many_who_leave_are_none),
 		cmocka_unit_test(waits_that_usually_last_as_long_are_none),
 		cmocka_unit_test(seven_survivors_are_too_few),
+		cmocka_unit_test(a_stay_that_is_dated_late_may_be_as_old_as_its_goroutine),
+		cmocka_unit_test(births_that_are_guessed_make_a_suspicion_only),
 		cmocka_unit_test(a_window_under_three_minutes_is_too_short),
 		cmocka_unit_test(scaling_the_horizon_and_all_times_gives_the_same_verdict),
 		cmocka_unit_test(the_99th_percentile_comes_from_the_histogram),

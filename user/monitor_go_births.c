@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * When were goroutines born that were there before us? Goids grow with every goroutine
+ * that is created, so they are a clock; garbage collections set it: one that saw a
+ * goroutine wait dates all older ones, as they were there then. Between two dates goids
+ * are taken to have grown evenly. A pool that was started at once and waits ever since
+ * has one date, however long ago that is; a leak has as many as there were collections.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "user/monitor_go_state.h"
+
+#define RESIDENT_SHARE 0.9 /* of the known life: a wait that is dated so late began after the goroutine had run */
+
+struct birth {
+	uint64_t goid;
+	uint64_t limit_ns; /* it was born by then: the earliest date of those with this or a higher goid */
+	struct lm_goroutine *goroutine;
+};
+
+static int by_goid(const void *a, const void *b)
+{
+	const struct birth *x = a, *y = b;
+
+	return (x->goid > y->goid) - (x->goid < y->goid);
+}
+
+static size_t collect(const struct lm_go *go, struct birth *births, size_t max)
+{
+	struct lm_goroutine *goroutine;
+	size_t len = 0;
+
+	for (uint32_t index = 0; len < max && (goroutine = lm_go_next(go, &index));)
+		births[len++] = (struct birth){.goid = goroutine->goid, .goroutine = goroutine};
+	return len;
+}
+
+/* Returns the latest date that there is, 0 if there is none. */
+static uint64_t find_limits(const struct lm_go *go, struct birth *births, size_t len)
+{
+	uint64_t limit_ns = go->now_ns, latest_ns = 0;
+
+	for (size_t i = len; i-- > 0;) {
+		const struct lm_goroutine *goroutine = births[i].goroutine;
+
+		if (goroutine->dated && goroutine->since_ns < limit_ns)
+			limit_ns = goroutine->since_ns;
+		if (goroutine->dated && goroutine->since_ns > latest_ns)
+			latest_ns = goroutine->since_ns;
+		births[i].limit_ns = limit_ns;
+	}
+	return latest_ns;
+}
+
+/* Those born by one date: goids between (from_goid, from_ns) and (to_goid, to_ns). */
+static void interpolate(
+	struct birth *births, size_t len, uint64_t from_goid, uint64_t from_ns, uint64_t to_goid, uint64_t to_ns)
+{
+	for (size_t i = 0; i < len; i++) {
+		double share = to_goid > from_goid ? (double)(births[i].goid - from_goid) / (to_goid - from_goid) : 1;
+
+		births[i].goroutine->born_ns = from_ns + (uint64_t)((to_ns - from_ns) * share);
+	}
+}
+
+static void date_births(const struct lm_go *go, struct birth *births, size_t len, uint64_t process_start_ns)
+{
+	uint64_t from_goid = 0, from_ns = process_start_ns;
+
+	for (size_t from = 0, to; from < len; from = to) {
+		uint64_t to_ns = births[from].limit_ns > from_ns ? births[from].limit_ns : from_ns, to_goid;
+
+		for (to = from; to < len && births[to].limit_ns == births[from].limit_ns; to++)
+			;
+		/* those after the last date were born by now, as was the newest of all */
+		to_goid = to < len ? births[to - 1].goid : go->newest_goid;
+		interpolate(births + from, to - from, from_goid, from_ns, to_goid, to_ns);
+		from_goid = births[to - 1].goid;
+		from_ns = to_ns;
+	}
+}
+
+/* Who lived at a collection, as a younger one was dated then, and is dated only long after that, or was not by the last
+ * one: it has run in between. Where the present wait is not dated all that is known is that it is recent. */
+static void find_restless(const struct lm_go *go, const struct birth *births, size_t len, uint64_t latest_ns)
+{
+	for (size_t i = 0; i < len; i++) {
+		struct lm_goroutine *goroutine = births[i].goroutine;
+		uint64_t life_ns = go->now_ns - births[i].limit_ns;
+		uint64_t dated_ns = goroutine->dated ? goroutine->since_ns : latest_ns;
+
+		if (!goroutine->found || (!goroutine->dated && births[i].limit_ns == go->now_ns))
+			continue;
+		goroutine->restless = go->now_ns - dated_ns < RESIDENT_SHARE * life_ns;
+		if (!goroutine->dated)
+			goroutine->since_ns = go->now_ns;
+	}
+}
+
+int lm_go_estimate_births(struct lm_go *go, uint64_t process_start_ns)
+{
+	struct birth *births = malloc((go->known + 1) * sizeof(*births));
+	uint64_t latest_ns;
+	size_t len;
+
+	if (!births)
+		return -ENOMEM;
+	len = collect(go, births, go->known);
+	qsort(births, len, sizeof(*births), by_goid);
+	latest_ns = find_limits(go, births, len);
+	date_births(go, births, len, process_start_ns);
+	find_restless(go, births, len, latest_ns);
+	free(births);
+	return 0;
+}
+
+/* --- what they are worth --- */
+
+#define DATED_SHARE 0.8 /* of the members … */
+#define DATED_COHORTS 8 /* … are dated within such a part of the time since the first of them was born */
+#define ENDED_SHARE 0.1 /* of the goids between the first and the last member */
+#define GOIDS_AT_ONCE                                                                                                  \
+	16u /* a P takes so many at a time, and may leave them unused: there are no more Ps than threads */
+
+static bool are_dated(const struct lm_group *group, uint64_t now_ns)
+{
+	uint64_t first_ns = UINT64_MAX, within_ns;
+	int64_t dated = 0;
+
+	for (int64_t i = 0; i < group->count; i++) {
+		if (group->members[i].born_ns < first_ns)
+			first_ns = group->members[i].born_ns;
+	}
+	within_ns = now_ns > first_ns ? (now_ns - first_ns) / DATED_COHORTS : 0;
+	for (int64_t i = 0; i < group->count; i++) {
+		uint64_t wait_ns = group->residents[i]->wait_since_ns, born_ns = group->members[i].born_ns;
+
+		dated += wait_ns && wait_ns <= born_ns + within_ns;
+	}
+	return dated >= DATED_SHARE * group->count;
+}
+
+/* Have goroutines been born and ended all the time that the members were born? */
+static bool others_ended_meanwhile(const struct lm_group *group)
+{
+	uint64_t first = UINT64_MAX, last = 0, alive = 0, unused;
+	const struct lm_goroutine *goroutine;
+
+	for (int64_t i = 0; i < group->count; i++) {
+		uint64_t goid = lm_goroutine_of(group->residents[i])->goid;
+
+		first = goid < first ? goid : first;
+		last = goid > last ? goid : last;
+	}
+	for (uint32_t index = 0; (goroutine = lm_go_next(group->process->go, &index));)
+		alive += goroutine->goid >= first && goroutine->goid <= last;
+	unused = (uint64_t)group->process->threads_len * GOIDS_AT_ONCE;
+	return last - first > alive + unused && last - first - alive - unused >= ENDED_SHARE * (last - first);
+}
+
+bool lm_monitor_go_births_tell(const struct lm_group *group, uint64_t now_ns)
+{
+	return are_dated(group, now_ns) || others_ended_meanwhile(group);
+}
