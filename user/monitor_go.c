@@ -181,7 +181,7 @@ static void take_moved(struct lm_monitor *monitor, struct lm_go *go, struct lm_g
 	monitor->counters.torn_reads++;
 	if (goroutine->list == LM_GO_LIST_AWAY)
 		return;
-	if (goroutine->resident.group && goroutine->list != LM_GO_LIST_TOLD) {
+	if (goroutine->resident.group) {
 		lm_go_list(go, goroutine, LM_GO_LIST_AWAY);
 		goroutine->away_look = go->look;
 	} else {
@@ -207,10 +207,8 @@ static int take_waiting(
 		return -ENOMEM;
 	if (!same)
 		begin_stay(go, goroutine, record);
-	else if (goroutine->resident.group && told_again)
+	else if (goroutine->resident.group && (told_again || goroutine->list == LM_GO_LIST_AWAY))
 		lm_go_list(go, goroutine, LM_GO_LIST_TOLD);
-	else if (goroutine->list == LM_GO_LIST_AWAY)
-		lm_go_list(go, goroutine, LM_GO_LIST_NONE);
 	return 0;
 }
 
@@ -338,7 +336,7 @@ static int group_young(struct lm_monitor *monitor, struct lm_process *process)
 	return 0;
 }
 
-/* Those that were told again under new numbers: are they still where they were? */
+/* Those that were told again: are they still where they were? */
 static int check_told(struct lm_monitor *monitor, struct lm_process *process)
 {
 	struct lm_go *go = process->go;

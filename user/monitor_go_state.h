@@ -16,7 +16,7 @@ enum lm_go_list {
 	LM_GO_LIST_NONE,
 	LM_GO_LIST_YOUNG, /* waits, and is in no group yet */
 	LM_GO_LIST_AWAY,  /* in a group, but where it is now could not be read */
-	LM_GO_LIST_TOLD,  /* in a group, and told again since its stacks were numbered anew */
+	LM_GO_LIST_TOLD,  /* in a group, and told again after it was lost sight of */
 	LM_GO_LISTS
 };
 
