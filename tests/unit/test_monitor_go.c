@@ -920,6 +920,19 @@ static void those_that_wait_for_io_are_held_back_as_connections(void **state)
 	lm_snapshot_free(&snapshot);
 }
 
+static void connections_that_are_silent_for_long_are_likely(void **state)
+{
+	struct go_fixture *fixture = *state;
+	struct lm_snapshot snapshot;
+
+	add_leak(fixture, 25000, 1200, 1, 2, 120, (struct lm_go_record){.state = LM_GO_IO, .stack = 7});
+	go_look(fixture, 25000);
+	snapshot = report(&fixture->base);
+	assert_int_equal(snapshot.findings[0].level, LM_LEVEL_LIKELY);
+	assert_int_equal(snapshot.findings[0].type, LM_FINDING_CONNECTIONS);
+	lm_snapshot_free(&snapshot);
+}
+
 static void only_those_that_receive_from_one_place_idle_and_up_to_256(void **state)
 {
 	static const struct {
@@ -1015,6 +1028,7 @@ int main(void)
 		TEST(a_leak_that_is_seen_to_grow_is_likely_within_a_horizon),
 		TEST(a_finding_is_withdrawn_when_goroutines_leave_after_all),
 		TEST(those_that_wait_for_io_are_held_back_as_connections),
+		TEST(connections_that_are_silent_for_long_are_likely),
 		TEST(only_those_that_receive_from_one_place_idle_and_up_to_256),
 		TEST(garbage_is_survived),
 	};
