@@ -293,7 +293,7 @@ int lm_monitor_go_failed(struct lm_monitor *monitor, struct lm_process *process,
 		return -ENOMEM;
 	go->is_go = is_go;
 	go->why = why;
-	if (go->known && (!go->last_look_ns || monitor->now_ns - go->last_look_ns > held_ns))
+	if (go->known && (!go->last_look_ns || go->last_look_ns + held_ns < monitor->now_ns))
 		forget_goroutines(monitor, process);
 	return 0;
 }
