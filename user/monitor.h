@@ -132,6 +132,7 @@ struct lm_watched {
 
 struct lm_monitor_counters {
 	uint64_t torn_reads;                     /* stacks dropped because the thread or goroutine ran meanwhile */
+	uint64_t unwind_failed;                  /* stacks of threads that stood still: none, or it ends early */
 	uint64_t unknown_threads;                /* SAME records of threads that we have lost */
 	uint64_t threads_started, threads_ended; /* since the last report */
 	uint64_t go_unwind_failed; /* goroutines that wait and whose stack ends early, at their last look */

@@ -189,6 +189,8 @@ static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 	struct lm_verdict_member member;
 	struct lm_group *group;
 
+	if (can_unwind(thread) && (!place.stack || place.stack->end == LM_STACK_BROKEN))
+		monitor->counters.unwind_failed++;
 	if (!place.stack && !place.stack_why)
 		place.stack_why = why_no_stack(thread);
 	classify(monitor, thread, &place.wait);

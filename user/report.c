@@ -353,6 +353,7 @@ int lm_report_build(struct lm_monitor *monitor, uint64_t now_ns, int64_t wall_of
 	snapshot->time_ns = lm_report_wall_time(&report, now_ns);
 	snapshot->watching_s = lm_report_age_s(&report, monitor->watch_start_ns);
 	snapshot->losses.torn_reads = monitor->counters.torn_reads;
+	snapshot->losses.unwind_failed = monitor->counters.unwind_failed;
 	snapshot->losses.scan_truncated = monitor->counters.unknown_threads;
 	error = lm_report_processes(&report);
 	if (!error)

@@ -128,7 +128,7 @@ static inline void feed_life(struct fixture *fixture, uint16_t type, uint32_t ti
 }
 
 /* A stack of one frame, at that offset. */
-static inline const struct lm_stack *stack_at(struct fixture *fixture, uint64_t offset)
+static inline const struct lm_stack *stack_ending(struct fixture *fixture, uint64_t offset, enum lm_stack_end end)
 {
 	char name[32];
 	const struct lm_function function = {.name = name};
@@ -139,8 +139,13 @@ static inline const struct lm_stack *stack_at(struct fixture *fixture, uint64_t 
 
 	snprintf(name, sizeof(name), "work_%llu", (unsigned long long)offset);
 	assert_int_equal(lm_stacks_frame(fixture->stacks, &frame, &stored), 0);
-	assert_int_equal(lm_stacks_intern(fixture->stacks, &stored, 1, LM_STACK_COMPLETE, &stack), 0);
+	assert_int_equal(lm_stacks_intern(fixture->stacks, &stored, 1, end, &stack), 0);
 	return stack;
+}
+
+static inline const struct lm_stack *stack_at(struct fixture *fixture, uint64_t offset)
+{
+	return stack_ending(fixture, offset, LM_STACK_COMPLETE);
 }
 
 /* Gives every thread that wants one the stack at this offset; returns how many wanted one. */

@@ -54,6 +54,31 @@ static void a_stack_whose_thread_ran_meanwhile_does_not_count(void **state)
 	assert_int_equal(unwind(fixture, 8), 1);
 }
 
+static void only_a_thread_that_stood_still_counts_as_not_unwound(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lm_thread *wanted[2];
+	struct lm_snapshot snapshot;
+
+	begin(fixture, 2000 * S);
+	feed(fixture, blocked(100, 1990 * S, 5));
+	feed(fixture, blocked(101, 1990 * S, 5));
+	lm_monitor_end_look(fixture->monitor, true);
+	assert_int_equal(
+		lm_monitor_wanted(fixture->monitor, lm_monitor_next_process(fixture->monitor, NULL), wanted, 2), 2);
+	for (int i = 0; i < 2; i++)
+		lm_monitor_set_stack(wanted[i], stack_ending(fixture, 7, LM_STACK_BROKEN), NULL);
+	/* one of them ran meanwhile: what was read of it says nothing */
+	begin(fixture, 2000 * S + 1000);
+	feed(fixture, blocked(100, 2000 * S + 500, 6));
+	feed_same(fixture, 101);
+	lm_monitor_end_look(fixture->monitor, true);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.losses.torn_reads, 1);
+	assert_int_equal(snapshot.losses.unwind_failed, 1);
+	lm_snapshot_free(&snapshot);
+}
+
 static void an_unconfirmed_stack_waits_for_the_next_look(void **state)
 {
 	struct fixture *fixture = *state;
@@ -258,6 +283,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			threads_blocked_long_enough_in_one_place_are_one_site, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stack_whose_thread_ran_meanwhile_does_not_count, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			only_a_thread_that_stood_still_counts_as_not_unwound, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_unconfirmed_stack_waits_for_the_next_look, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(arrivals_departures_and_growth_are_counted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_look_that_was_cut_short_ends_nobody, set_up, tear_down),

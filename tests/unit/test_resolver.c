@@ -234,6 +234,9 @@ static void a_worker_that_was_killed_while_idle_costs_no_target(void **state)
 		lm_resolver_counters(fixture->resolver, &counters);
 		assert_int_equal(counters.worker_restarts, round - 1);
 	}
+	assert_int_equal(lm_target_unwind(fixture->resolver, target, NULL, 0), 0);
+	lm_resolver_counters(fixture->resolver, &counters);
+	assert_int_equal(counters.found_dead, 3);
 	lm_target_close(fixture->resolver, target);
 }
 

@@ -15,9 +15,10 @@ static void names_are_those_of_the_contract(void **state)
 {
 	static const char *const classes[] = {"futex_mutex", "futex_rwlock", "futex_cond", "futex_sem", "futex_barrier",
 		"futex_join", "futex_pi", "futex_other", "poll", "socket", "pipe", "file", "disk", "sleep",
-		"wait_child", "signal", "io_uring", "stopped", "other", "chan_send", "chan_receive", "chan_send_nil",
-		"chan_receive_nil", "select", "select_no_cases", "mutex", "rwmutex_read", "rwmutex_write", "cond",
-		"waitgroup", "semaphore", "sleep", "io", "syscall", "other"};
+		"wait_child", "signal", "io_uring", "stopped", "other",
+		/* goroutines */
+		"chan_send", "chan_receive", "chan_send_nil", "chan_receive_nil", "select", "select_no_cases", "mutex",
+		"rwmutex_read", "rwmutex_write", "cond", "waitgroup", "semaphore", "sleep", "io", "syscall", "other"};
 	static const char *const types[] = {"leak", "deadlock", "orphaned_lock", "pileup", "stuck", "connections"};
 	static const char *const levels[] = {"none", "suspect", "likely", "confirmed"};
 

@@ -180,7 +180,7 @@ int lm_resolver_ensure(struct lm_resolver *resolver)
 	/* nobody asks it for anything now: if it has ended, no target is to blame, but it is no secret */
 	if (resolver->pid && poll(&poll_fd, 1, 0) > 0) {
 		lm_resolver_give_up(resolver, -ECONNRESET);
-		resolver->counters.unwind_failed++;
+		resolver->counters.found_dead++;
 	}
 	return resolver->pid ? 0 : start_worker(resolver);
 }

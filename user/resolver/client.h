@@ -33,8 +33,9 @@ struct lm_resolver_config {
 struct lm_resolver_counters {
 	uint64_t worker_restarts;
 	uint64_t unwound;       /* stacks tried */
-	uint64_t unwind_failed; /* stacks without any frame, or broken before the outermost frame; and a worker that was
-				   found dead */
+	uint64_t unwind_failed; /* stacks without any frame, or broken before the outermost frame: also of threads that
+				   ran while they were read, which cannot be told here */
+	uint64_t found_dead;    /* workers that had ended without having been asked for anything */
 	uint64_t symbol_failed; /* frames whose module could not be read at all (not: has no symbols) */
 };
 
