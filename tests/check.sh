@@ -108,7 +108,7 @@ ranks=(
 	'groups'
 	'lockgraph'
 	'monitor|monitor_place|monitor_judge|monitor_locks|monitor_go[a-z_]*'
-	'report_build|report_findings|report_go'
+	'report_[a-z]+'
 	'report'
 	'session_locks|session_sockets|session_golang'
 	'session'

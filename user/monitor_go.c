@@ -2,8 +2,9 @@
 /*
  * How long goroutines stay where they wait. Who was there at the first look is counted at
  * once, since when only if a garbage collection has dated it; who comes later is counted when
- * it has waited long enough, since the look that first saw it. Where they are kept is in
- * monitor_go_table.c, when those of the first look were born in monitor_go_births.c.
+ * it has waited long enough, since the look that first saw it. How they come into groups is in
+ * monitor_go_settle.c, where they are kept in monitor_go_table.c, when those of the first look
+ * were born in monitor_go_births.c.
  */
 #include "user/monitor_go.h"
 
@@ -13,7 +14,6 @@
 
 #include "user/monitor_go_state.h"
 
-#define AWAY_LOOKS 3             /* so many looks in a row cannot read where it is: then it is not there */
 #define SAME_DATE_NS 1000000000u /* dates that differ by less are one: they are converted from another clock */
 
 static struct lm_go *go_of(struct lm_process *process)
@@ -61,7 +61,7 @@ static uint64_t date_of(const struct lm_go *go, const struct lm_go_record *recor
 	return boot_ns < go->now_ns ? boot_ns : go->now_ns;
 }
 
-static void end_stay(struct lm_monitor *monitor, struct lm_go *go, struct lm_goroutine *goroutine, uint64_t at_ns)
+void lm_go_end_stay(struct lm_monitor *monitor, struct lm_go *go, struct lm_goroutine *goroutine, uint64_t at_ns)
 {
 	lm_groups_leave(&monitor->groups, &goroutine->resident, at_ns);
 	lm_go_list(go, goroutine, LM_GO_LIST_NONE);
@@ -139,11 +139,11 @@ static bool goes_on(const struct lm_go *go, const struct lm_goroutine *goroutine
 	return true;
 }
 
-static void remove_goroutine(struct lm_monitor *monitor, struct lm_go *go, struct lm_goroutine *goroutine)
+void lm_go_remove(struct lm_monitor *monitor, struct lm_go *go, struct lm_goroutine *goroutine)
 {
 	uint32_t index = goroutine->index;
 
-	end_stay(monitor, go, goroutine, go->now_ns);
+	lm_go_end_stay(monitor, go, goroutine, go->now_ns);
 	lm_go_use_stack(&monitor->groups, go, goroutine, LM_GO_STACK_NONE);
 	memset(goroutine, 0, sizeof(*goroutine));
 	goroutine->index = index;
@@ -181,11 +181,11 @@ static void take_moved(struct lm_monitor *monitor, struct lm_go *go, struct lm_g
 	monitor->counters.torn_reads++;
 	if (goroutine->list == LM_GO_LIST_AWAY)
 		return;
-	if (goroutine->resident.group && goroutine->list != LM_GO_LIST_TOLD) {
+	if (goroutine->resident.group) {
 		lm_go_list(go, goroutine, LM_GO_LIST_AWAY);
 		goroutine->away_look = go->look;
 	} else {
-		end_stay(monitor, go, goroutine, go->now_ns);
+		lm_go_end_stay(monitor, go, goroutine, go->now_ns);
 		goroutine->state = LM_GO_MOVED;
 	}
 }
@@ -201,16 +201,14 @@ static int take_waiting(
 	else if (same)
 		learn_date(go, goroutine, record);
 	else
-		end_stay(monitor, go, goroutine, go->now_ns);
+		lm_go_end_stay(monitor, go, goroutine, go->now_ns);
 	goroutine->state = record->state;
 	if (lm_go_use_stack(&monitor->groups, go, goroutine, record->stack))
 		return -ENOMEM;
 	if (!same)
 		begin_stay(go, goroutine, record);
-	else if (goroutine->resident.group && told_again)
+	else if (goroutine->resident.group && (told_again || goroutine->list == LM_GO_LIST_AWAY))
 		lm_go_list(go, goroutine, LM_GO_LIST_TOLD);
-	else if (goroutine->list == LM_GO_LIST_AWAY)
-		lm_go_list(go, goroutine, LM_GO_LIST_NONE);
 	return 0;
 }
 
@@ -224,7 +222,7 @@ static int take_state(
 	/* the runtime's own are nobody's leak */
 	if (record->state >= LM_GO_CHAN_SEND && record->state < LM_GO_STATES && !(record->flags & LM_GO_SYSTEM))
 		return take_waiting(monitor, go, goroutine, record);
-	end_stay(monitor, go, goroutine, go->now_ns);
+	lm_go_end_stay(monitor, go, goroutine, go->now_ns);
 	goroutine->state = LM_GO_RUNNING;
 	return lm_go_use_stack(&monitor->groups, go, goroutine, LM_GO_STACK_NONE);
 }
@@ -238,7 +236,7 @@ int lm_monitor_go_record(struct lm_monitor *monitor, struct lm_process *process,
 	if (!go)
 		return 0;
 	if (goroutine && (record->state == LM_GO_GONE || goroutine->goid != record->goid)) {
-		remove_goroutine(monitor, go, goroutine);
+		lm_go_remove(monitor, go, goroutine);
 		goroutine = NULL;
 	}
 	if (record->state == LM_GO_GONE || !record->goid)
@@ -255,179 +253,6 @@ int lm_monitor_go_record(struct lm_monitor *monitor, struct lm_process *process,
 	error = take_state(monitor, go, goroutine, record);
 	goroutine->told = true;
 	return error;
-}
-
-/* --- into groups --- */
-
-static void fill_member(const struct lm_goroutine *goroutine, struct lm_verdict_member *member)
-{
-	member->since_ns = goroutine->since_ns ? goroutine->since_ns : goroutine->born_ns;
-	member->born_ns = goroutine->born_ns < member->since_ns ? goroutine->born_ns : member->since_ns;
-	/* how often it ran is not known, only that it did */
-	member->switches = goroutine->restless ? UINT32_MAX : 0;
-	member->cpu_ms = 0;
-}
-
-static int find_group(struct lm_monitor *monitor, struct lm_process *process, const struct lm_goroutine *goroutine,
-	struct lm_go_stack *stack, struct lm_group **group)
-{
-	struct lm_place place = {
-		.kind = LM_SITE_GOROUTINE,
-		.process = process->number,
-		.whose = process,
-		.watch_start_ns = process->go->first_look_ns,
-		.wait =
-			{
-				.wait_class = LM_WAIT_GO_CHAN_SEND + (goroutine->state - LM_GO_CHAN_SEND),
-				.has_object = goroutine->resident.has_object,
-				.object = goroutine->resident.object,
-				.detail = lm_monitor_go_reason(process, goroutine->reason),
-			},
-		.stack = stack ? stack->stack : NULL,
-		.stack_why = stack ? stack->why : "its stack could not be read",
-		.site = stack ? stack->sites[goroutine->state] : 0,
-	};
-
-	if (place.stack && !place.stack->frames_len)
-		place.stack = NULL;
-	if (!place.stack && !place.stack_why)
-		place.stack_why = "its stack is not known";
-	place.site = lm_place_site(&place);
-	if (stack)
-		stack->sites[goroutine->state] = place.site;
-	return lm_groups_find(&monitor->groups, &place, group);
-}
-
-/* Does it wait for its stack to be known? */
-static bool needs_stack(const struct lm_goroutine *goroutine, const struct lm_go_stack *stack)
-{
-	return goroutine->stack != LM_GO_STACK_NONE && stack && !stack->known;
-}
-
-static int join(struct lm_monitor *monitor, struct lm_process *process, struct lm_goroutine *goroutine,
-	struct lm_go_stack *stack)
-{
-	struct lm_verdict_member member;
-	struct lm_group *group;
-
-	if (find_group(monitor, process, goroutine, stack, &group))
-		return -ENOMEM;
-	lm_go_list(process->go, goroutine, LM_GO_LIST_NONE);
-	if (stack)
-		goroutine->creator = stack->creator;
-	fill_member(goroutine, &member);
-	return lm_groups_join(group, &goroutine->resident, &member);
-}
-
-static int group_young(struct lm_monitor *monitor, struct lm_process *process)
-{
-	struct lm_go *go = process->go;
-	uint32_t next = go->lists[LM_GO_LIST_YOUNG].first;
-
-	while (next != LM_GO_NOBODY) {
-		struct lm_goroutine *goroutine = lm_go_find(go, next);
-		struct lm_go_stack *stack = lm_go_find_stack(go, goroutine->stack);
-
-		/* they are in the order of coming */
-		if (!goroutine->found && go->now_ns - goroutine->since_ns < monitor->config.min_blocked_ns)
-			break;
-		next = goroutine->next;
-		if (!needs_stack(goroutine, stack) && join(monitor, process, goroutine, stack))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* Those that were told again under new numbers: are they still where they were? */
-static int check_told(struct lm_monitor *monitor, struct lm_process *process)
-{
-	struct lm_go *go = process->go;
-	uint32_t next = go->lists[LM_GO_LIST_TOLD].first;
-
-	while (next != LM_GO_NOBODY) {
-		struct lm_goroutine *goroutine = lm_go_find(go, next);
-		struct lm_go_stack *stack = lm_go_find_stack(go, goroutine->stack);
-		struct lm_group *group;
-
-		next = goroutine->next;
-		if (needs_stack(goroutine, stack))
-			continue;
-		if (find_group(monitor, process, goroutine, stack, &group))
-			return -ENOMEM;
-		if (group == goroutine->resident.group) {
-			lm_go_list(go, goroutine, LM_GO_LIST_NONE);
-			continue;
-		}
-		end_stay(monitor, go, goroutine, go->now_ns);
-		goroutine->since_ns = goroutine->resident.wait_since_ns = go->now_ns;
-		goroutine->dated = false;
-		lm_go_list(go, goroutine, LM_GO_LIST_YOUNG);
-	}
-	return 0;
-}
-
-static void give_up_away(struct lm_monitor *monitor, struct lm_go *go)
-{
-	while (go->lists[LM_GO_LIST_AWAY].first != LM_GO_NOBODY) {
-		struct lm_goroutine *goroutine = lm_go_find(go, go->lists[LM_GO_LIST_AWAY].first);
-
-		if ((uint8_t)(go->look - goroutine->away_look) < AWAY_LOOKS)
-			break;
-		end_stay(monitor, go, goroutine, go->now_ns);
-		goroutine->state = LM_GO_MOVED;
-	}
-}
-
-static void remove_untold(struct lm_monitor *monitor, struct lm_go *go)
-{
-	struct lm_goroutine *goroutine;
-
-	for (uint32_t index = 0; (goroutine = lm_go_next(go, &index));) {
-		if (!goroutine->told)
-			remove_goroutine(monitor, go, goroutine);
-	}
-	go->telling_again = false;
-}
-
-static void keep_summary(struct lm_monitor *monitor, struct lm_go *go, const struct lm_go_summary *summary)
-{
-	monitor->counters.go_unwind_failed += summary->not_unwound - go->summary.not_unwound;
-	if (go->newest_goid < summary->newest_goid)
-		go->newest_goid = summary->newest_goid;
-	go->summary = *summary;
-	go->summary.version[sizeof(go->summary.version) - 1] = 0;
-	go->summary.newest_goid = go->newest_goid;
-	if (!go->first_heap_ns && summary->heap_live_bytes >= 0) {
-		go->first_heap_ns = go->now_ns;
-		go->first_heap_bytes = summary->heap_live_bytes;
-	}
-}
-
-int lm_monitor_go_end(struct lm_monitor *monitor, struct lm_process *process, const struct lm_go_summary *summary)
-{
-	struct lm_go *go = process->go;
-	int error = 0;
-
-	if (!go)
-		return 0;
-	if (go->telling_again)
-		remove_untold(monitor, go);
-	keep_summary(monitor, go, summary);
-	if (!go->last_look_ns) {
-		go->first_look_ns = go->now_ns;
-		error = lm_go_estimate_births(go, process->key.start_ns);
-	}
-	give_up_away(monitor, go);
-	if (!error)
-		error = check_told(monitor, process);
-	if (!error)
-		error = group_young(monitor, process);
-	if (error)
-		return error;
-	go->last_look_ns = go->now_ns;
-	go->look++;
-	go->why = NULL;
-	return 0;
 }
 
 /* --- when it cannot be read --- */
@@ -468,7 +293,7 @@ int lm_monitor_go_failed(struct lm_monitor *monitor, struct lm_process *process,
 		return -ENOMEM;
 	go->is_go = is_go;
 	go->why = why;
-	if (go->known && (!go->last_look_ns || monitor->now_ns - go->last_look_ns > held_ns))
+	if (go->known && (!go->last_look_ns || go->last_look_ns + held_ns < monitor->now_ns))
 		forget_goroutines(monitor, process);
 	return 0;
 }

@@ -96,6 +96,8 @@ void lm_monitor_go_drop(struct lm_monitor *monitor, struct lm_process *process);
 
 /* Is it known to be a Go program? Then what is known is in counts. */
 bool lm_monitor_go_counts(const struct lm_process *process, struct lm_go_counts *counts);
+/* What speaks against a leak of goroutines (enum lm_verdict_guards), beside what the group itself has. */
+unsigned int lm_monitor_go_guards(const struct lm_monitor *monitor, const struct lm_group *group);
 /* Are the births of the members known better than by the order of creation? They are where collections have dated
  * most of them soon after that, or where so many others have come and gone between them that they were not born at
  * once. Slow: looks at all goroutines. */

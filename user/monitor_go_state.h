@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What monitor_go.c, monitor_go_table.c and monitor_go_births.c share: the goroutines of one process. */
+/* What the files that are called monitor_go share: the goroutines of one process. */
 #ifndef LM_MONITOR_GO_STATE_H
 #define LM_MONITOR_GO_STATE_H
 
@@ -16,7 +16,7 @@ enum lm_go_list {
 	LM_GO_LIST_NONE,
 	LM_GO_LIST_YOUNG, /* waits, and is in no group yet */
 	LM_GO_LIST_AWAY,  /* in a group, but where it is now could not be read */
-	LM_GO_LIST_TOLD,  /* in a group, and told again since its stacks were numbered anew */
+	LM_GO_LIST_TOLD,  /* in a group, and told again after it was lost sight of */
 	LM_GO_LISTS
 };
 
@@ -76,6 +76,11 @@ int lm_go_use_stack(struct lm_groups *groups, struct lm_go *go, struct lm_gorout
 struct lm_go_stack *lm_go_find_stack(struct lm_go *go, uint32_t number);
 /* Numbers mean nothing any more: all goroutines are without a stack. */
 void lm_go_forget_stacks(struct lm_groups *groups, struct lm_go *go);
+
+/* Its stay ends at that time: it is in no group and no list. */
+void lm_go_end_stay(struct lm_monitor *monitor, struct lm_go *go, struct lm_goroutine *goroutine, uint64_t at_ns);
+/* It has ended. */
+void lm_go_remove(struct lm_monitor *monitor, struct lm_go *go, struct lm_goroutine *goroutine);
 
 /* Frees the goroutines, which must be in no group, and their stacks. */
 void lm_go_forget_all(struct lm_groups *groups, struct lm_go *go);

@@ -59,22 +59,10 @@ static bool are_named_as_one_pool(const struct lm_group *group)
 	return different < SHARED_OBJECT_SHARE * group->count;
 }
 
-/* Who sends to one channel, or wants one lock, does no work until it has. */
-static bool idles_as_goroutine(const struct lm_group *group)
-{
-	enum lm_wait_class wait_class = group->wait.wait_class;
-	bool receives = wait_class == LM_WAIT_GO_CHAN_RECEIVE || wait_class == LM_WAIT_GO_SELECT ||
-			wait_class == LM_WAIT_GO_COND;
-
-	return receives && group->objects > 0 && group->objects < SHARED_OBJECT_SHARE * group->count;
-}
-
 /* They wait for one thing to be handed to them. Where the objects tell they count, else the frames: a leaked pool for
  * each client also has idle workers, but not all of one pool. */
 static bool waits_for_work(const struct lm_group *group)
 {
-	if (group->kind == LM_SITE_GOROUTINE)
-		return idles_as_goroutine(group);
 	if (group->objects > 0 && !group->own_objects)
 		return group->objects < SHARED_OBJECT_SHARE * group->count;
 	return group->idle_worker && are_named_as_one_pool(group);
@@ -99,7 +87,9 @@ static unsigned int guards_of(const struct lm_monitor *monitor, const struct lm_
 {
 	unsigned int guards = group->guards;
 
-	if (waits_for_work(group))
+	if (group->kind == LM_SITE_GOROUTINE)
+		guards |= lm_monitor_go_guards(monitor, group);
+	else if (waits_for_work(group))
 		guards |= LM_GUARD_IDLE_WORKERS;
 	if (group->count >= COMPANION_MIN && is_companion(monitor, group))
 		guards |= LM_GUARD_CONNECTIONS;

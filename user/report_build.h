@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the two halves of building a report share: sites (report.c) and findings (report_findings.c). */
+/* What the parts of building a report share: sites (report.c), processes, goroutines, findings and their words. */
 #ifndef LM_REPORT_BUILD_H
 #define LM_REPORT_BUILD_H
 
@@ -40,6 +40,25 @@ int64_t lm_report_go_creators(const struct lm_group *group);
  * most LM_REPORT_GO_UNAVAILABLE. 0 or -ENOMEM. */
 int lm_report_go_process(const struct lm_report *report, const struct lm_process *process,
 	struct lm_snapshot_process *out, struct lm_snapshot_unavailable *items);
+
+/* The name of a finding, of 16 hex digits. Site ids hold no PID; this does, and the process's start. */
+void lm_report_name_finding(
+	uint64_t site, enum lm_finding_type type, uint32_t tgid, uint64_t process_start_ns, char id[17]);
+/* Texts in the arena, NULL when there is no memory: "52 min"; "program (PID 12)"; where the members of a group wait;
+ * "main.worker (worker.go:12)", where file and line may be NULL and 0. */
+const char *lm_report_text_duration(const struct lm_report *report, double seconds);
+const char *lm_report_text_age(const struct lm_report *report, uint64_t since_ns);
+const char *lm_report_text_process(const struct lm_report *report, const struct lm_process *process);
+const char *lm_report_text_place(const struct lm_report *report, const struct lm_group *group);
+const char *lm_report_text_line(const struct lm_report *report, const char *function, const char *file, uint32_t line);
+const char *lm_report_plural(int64_t count, const char *one, const char *many);
+
+/* Fills a finding about a lock. 0 or -ENOMEM. */
+int lm_report_lock(
+	const struct lm_report *report, const struct lm_lock_finding *lock, struct lm_snapshot_finding *finding);
+
+/* Fills the processes and their totals. 0 or -ENOMEM. */
+int lm_report_processes(const struct lm_report *report);
 
 /* Fills the findings, worst first, and those that were withdrawn. groups: those with members, worst first. 0 or
  * -ENOMEM. */

@@ -17,6 +17,7 @@ struct go_fixture {
 	uint64_t newest_goid;
 	int64_t gc_count;
 	uint32_t asked;  /* details */
+	uint32_t lens;   /* so many different ones have the channels */
 	uint64_t offset; /* of the next frame: no two are the same, so that only what they say is */
 };
 
@@ -32,7 +33,7 @@ static bool go_details(
 
 	(void)process, (void)index, (void)goid;
 	fixture->asked++;
-	details->channel = (struct lm_go_channel){.address = CHANNEL, .senders = 1};
+	details->channel = (struct lm_go_channel){.address = CHANNEL, .senders = 1, .len = index % fixture->lens};
 	snprintf(details->labels, sizeof(details->labels), "job=%u", index);
 	return true;
 }
@@ -52,6 +53,7 @@ static int go_set_up(void **state)
 	assert_int_equal(lm_monitor_new(&config, fixture->base.stacks, &fixture->base.monitor), 0);
 	assert_int_equal(lm_stacks_module(fixture->base.stacks, "program", "abcd", 0, &fixture->base.module), 0);
 	fixture->gc_count = 3;
+	fixture->lens = 1;
 	*state = fixture;
 	return 0;
 }
@@ -302,21 +304,24 @@ static void who_could_not_be_read_for_a_moment_has_not_left(void **state)
 	add(fixture, 20);
 	add(fixture, 21);
 	add(fixture, 22);
+	add(fixture, 23)->wait_since_ns = 1500 * S - OFFSET;
 	go_look(fixture, 2000);
-	for (uint64_t goid = 20; goid < 23; goid++)
+	for (uint64_t goid = 20; goid < 24; goid++)
 		add(fixture, goid)->state = LM_GO_MOVED;
 	go_look(fixture, 2001);
 	add(fixture, 20);
 	add(fixture, 21)->flags |= LM_GO_RAN;
+	/* a collection has dated it before, and another does now: it has run */
+	add(fixture, 23)->wait_since_ns = 2001 * S + S / 2 - OFFSET;
 	go_look(fixture, 2002);
 	snapshot = report(&fixture->base);
 	assert_int_equal(go_site(&snapshot)->count, 2);
-	assert_int_equal(go_site(&snapshot)->departed, 1);
-	assert_int_equal(snapshot.losses.torn_reads, 3);
+	assert_int_equal(go_site(&snapshot)->departed, 2);
+	assert_int_equal(snapshot.losses.torn_reads, 4);
 	lm_snapshot_free(&snapshot);
 	go_look(fixture, 2003);
 	go_look(fixture, 2004);
-	assert_int_equal(go_count(fixture), 2); /* 20, and 21 anew */
+	assert_int_equal(go_count(fixture), 3); /* 20, and 21 and 23 anew */
 }
 
 static void a_date_that_comes_late_makes_nobody_younger(void **state)
@@ -513,7 +518,35 @@ static void a_shape_says_what_is_shared(void **state)
 	}
 }
 
+static void channels_that_differ_are_not_told_as_one(void **state)
+{
+	struct go_fixture *fixture = *state;
+	struct lm_snapshot snapshot;
+
+	fixture->lens = 2;
+	add(fixture, 20);
+	add(fixture, 21);
+	go_look(fixture, 2000);
+	snapshot = report(&fixture->base);
+	assert_string_equal(
+		go_site(&snapshot)->shape, "2 goroutines wait to send, each on a channel of its own, nobody receives");
+	lm_snapshot_free(&snapshot);
+}
+
 /* --- places --- */
+
+/* Names of the one come from Go's tables, of the other from the program's symbols, if it has any. */
+static void a_goroutines_frame_is_no_threads_at_the_same_place(void **state)
+{
+	struct go_fixture *fixture = *state;
+	struct lm_frame frame = {.module = fixture->base.module, .offset = 0x77};
+	const struct lm_frame *threads, *goroutines = go_frame(fixture, 0x77, "main.work", 5);
+
+	assert_null(lm_stacks_find_frame(fixture->base.stacks, fixture->base.module, 0x77));
+	assert_int_equal(lm_stacks_frame(fixture->base.stacks, &frame, &threads), 0);
+	assert_ptr_not_equal(threads, goroutines);
+	assert_ptr_equal(lm_stacks_find_frame(fixture->base.stacks, fixture->base.module, 0x77), threads);
+}
 
 static const struct lm_stack *stack_of(
 	struct go_fixture *fixture, const char *const *names, uint32_t first_line, bool golang)
@@ -680,6 +713,7 @@ static void a_leak_that_began_with_the_process_is_likely_after_one_look(void **s
 		{"half of the receivers, never collected", 0, 1, 2, {.state = LM_GO_CHAN_RECEIVE, .stack = 7}},
 		{"all receivers, collected", 120, 1, 1, {.state = LM_GO_CHAN_RECEIVE, .stack = 7}},
 		{"all selects, collected", 120, 1, 1, {.state = LM_GO_SELECT, .stack = 7}},
+		{"all, for one mutex", 120, 1, 1, {.state = LM_GO_MUTEX, .stack = 7, .object = CHANNEL}},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -757,6 +791,41 @@ static void a_pool_that_was_started_at_once_is_not_likely(void **state)
 		tear_down((void **)&fixture);
 	}
 	(void)state;
+}
+
+/* Most of all goroutines were created in the first minutes and have ended; a leak goes on slowly after that. */
+static void collections_tell_when_goids_did_not_grow_evenly(void **state)
+{
+	struct go_fixture *fixture = *state;
+
+	for (uint64_t i = 0; i < 100; i++) {
+		struct lm_go_record *record = add(fixture, 100000 + i);
+
+		record->state = LM_GO_SELECT;
+		record->wait_since_ns = (1320 + i * 60 / 120 * 120 + 120) * S - OFFSET;
+	}
+	fixture->newest_goid = 100100;
+	go_look(fixture, 1320 + 6000 + 240);
+	assert_int_equal(level(fixture), LM_LEVEL_LIKELY);
+}
+
+/* Workers that were started one by one as the load grew, and that had work until some time ago. */
+static void workers_that_have_run_since_are_no_leak_of_old(void **state)
+{
+	struct go_fixture *fixture = *state;
+	unsigned seed = getenv("SEED") ? strtoul(getenv("SEED"), NULL, 10) : 20261124;
+
+	srandom(seed);
+	for (uint64_t i = 0; i < 100; i++) {
+		struct lm_go_record *record = add(fixture, 100 + i * 40);
+		uint64_t born_s = 1000 + i * 340, idle_s = 36000 - random() % 3000;
+
+		record->state = LM_GO_SELECT;
+		record->wait_since_ns = (idle_s > born_s ? idle_s : born_s) / 120 * 120 * S - OFFSET;
+	}
+	fixture->newest_goid = 4200;
+	go_look(fixture, 37000);
+	assert_int_equal(level(fixture), LM_LEVEL_NONE);
 }
 
 static void what_holds_an_undated_leak_back_is_said(void **state)
@@ -851,16 +920,43 @@ static void those_that_wait_for_io_are_held_back_as_connections(void **state)
 	lm_snapshot_free(&snapshot);
 }
 
-static void receivers_of_one_channel_are_idle_workers_up_to_256(void **state)
+static void connections_that_are_silent_for_long_are_likely(void **state)
 {
-	for (int many = 0; many < 2; many++) {
+	struct go_fixture *fixture = *state;
+	struct lm_snapshot snapshot;
+
+	add_leak(fixture, 25000, 1200, 1, 2, 120, (struct lm_go_record){.state = LM_GO_IO, .stack = 7});
+	go_look(fixture, 25000);
+	snapshot = report(&fixture->base);
+	assert_int_equal(snapshot.findings[0].level, LM_LEVEL_LIKELY);
+	assert_int_equal(snapshot.findings[0].type, LM_FINDING_CONNECTIONS);
+	lm_snapshot_free(&snapshot);
+}
+
+static void only_those_that_receive_from_one_place_idle_and_up_to_256(void **state)
+{
+	static const struct {
+		uint64_t created;
+		enum lm_go_state state;
+		enum lm_level level;
+	} rows[] = {
+		{400, LM_GO_CHAN_RECEIVE, LM_LEVEL_SUSPECT},
+		{1200, LM_GO_CHAN_RECEIVE, LM_LEVEL_LIKELY},
+		{400, LM_GO_SELECT, LM_LEVEL_SUSPECT},
+		{400, LM_GO_COND, LM_LEVEL_SUSPECT},
+		{400, LM_GO_CHAN_SEND, LM_LEVEL_LIKELY},
+		{400, LM_GO_MUTEX, LM_LEVEL_LIKELY},
+		{400, LM_GO_WAITGROUP, LM_LEVEL_LIKELY},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct lm_go_record like = {.state = rows[i].state, .stack = 7, .object = CHANNEL};
 		struct go_fixture *fixture;
-		const struct lm_go_record like = {.state = LM_GO_CHAN_RECEIVE, .stack = 7, .object = CHANNEL};
 
 		go_set_up((void **)&fixture);
-		add_leak(fixture, 4600, many ? 1200 : 400, 1, 2, 120, like);
+		add_leak(fixture, 4600, rows[i].created, 1, 2, 120, like);
 		go_look(fixture, 4600);
-		assert_int_equal(level(fixture), many ? LM_LEVEL_LIKELY : LM_LEVEL_SUSPECT);
+		assert_int_equal(level(fixture), rows[i].level);
 		tear_down((void **)&fixture);
 	}
 	(void)state;
@@ -918,17 +1014,22 @@ int main(void)
 		TEST(an_exec_forgets_all_goroutines),
 		TEST(members_tell_their_labels_and_stacks),
 		TEST(a_shape_says_what_is_shared),
+		TEST(channels_that_differ_are_not_told_as_one),
+		TEST(a_goroutines_frame_is_no_threads_at_the_same_place),
 		TEST(the_leaf_of_a_goroutine_is_where_the_program_waits),
 		TEST(a_site_of_goroutines_is_the_same_on_every_machine),
 		TEST(threads_that_park_in_the_runtime_are_one_site),
 		TEST(a_leak_that_began_with_the_process_is_likely_after_one_look),
 		TEST(a_pool_that_was_started_at_once_is_not_likely),
+		TEST(collections_tell_when_goids_did_not_grow_evenly),
+		TEST(workers_that_have_run_since_are_no_leak_of_old),
 		TEST(what_holds_an_undated_leak_back_is_said),
 		TEST(a_finding_names_goroutines_their_place_and_their_creator),
 		TEST(a_leak_that_is_seen_to_grow_is_likely_within_a_horizon),
 		TEST(a_finding_is_withdrawn_when_goroutines_leave_after_all),
 		TEST(those_that_wait_for_io_are_held_back_as_connections),
-		TEST(receivers_of_one_channel_are_idle_workers_up_to_256),
+		TEST(connections_that_are_silent_for_long_are_likely),
+		TEST(only_those_that_receive_from_one_place_idle_and_up_to_256),
 		TEST(garbage_is_survived),
 	};
 
