@@ -485,7 +485,7 @@ static void fill_losses(struct lm_session *session, struct lm_snapshot_losses *l
 	losses->storage_failed = probe.storage_failed;
 	losses->program_missed = probe.program_missed;
 	losses->scan_truncated += session->looks_truncated;
-	losses->unwind_failed += resolver.found_dead;
+	losses->unwind_failed += resolver.found_dead + session->monitor->counters.go_unwind_failed;
 	losses->symbol_failed = resolver.symbol_failed;
 	losses->skipped_processes = session->skipped_processes;
 }

@@ -128,7 +128,7 @@ static int read_process(struct lm_monitor *monitor, struct lm_resolver *resolver
 	case -ENOEXEC:
 		return lm_monitor_go_failed(monitor, process, false, "not a Go program");
 	default:
-		return lm_monitor_go_failed(monitor, process, true, why);
+		return lm_monitor_go_failed(monitor, process, lm_target_is_go(process->target), why);
 	}
 }
 

@@ -91,6 +91,8 @@ int lm_target_go_stack(struct lm_resolver *resolver, struct lm_target *target, u
 /* What it takes to show one goroutine. False if it cannot be had. */
 bool lm_target_go_details(struct lm_resolver *resolver, struct lm_target *target, uint32_t index, uint64_t goid,
 	struct lm_go_details *details);
+/* Is it a Go program, whether its goroutines can be read or not? */
+bool lm_target_is_go(const struct lm_target *target);
 /* Go's own words for a wait, NULL if there are none; owned by the target. */
 const char *lm_target_go_reason(const struct lm_target *target, uint8_t reason);
 

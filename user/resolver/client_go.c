@@ -193,8 +193,10 @@ static int look(struct lm_resolver *resolver, struct lm_target *target, uint64_t
 
 	if (!error && go->status == LM_GO_EARLY)
 		error = open_program(resolver, target);
-	if (error)
+	if (error) {
+		take_text(go->why, sizeof(go->why), strerror(-error));
 		return error;
+	}
 	switch (go->status) {
 	case LM_GO_READY:
 		return ask_look(resolver, target, budget_ns);
@@ -339,6 +341,11 @@ bool lm_target_go_details(struct lm_resolver *resolver, struct lm_target *target
 	reply.details.labels[LM_GO_LABELS_MAX - 1] = '\0';
 	*details = reply.details;
 	return reply.found;
+}
+
+bool lm_target_is_go(const struct lm_target *target)
+{
+	return target->go && target->go->status != LM_GO_NONE;
 }
 
 const char *lm_target_go_reason(const struct lm_target *target, uint8_t reason)
