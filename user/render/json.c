@@ -5,17 +5,13 @@
  * thousands of sites needs no more memory than one of them.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <jansson.h>
-#include <math.h>
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
-#include "user/render/escape.h"
+#include "user/render/json_site.h"
+#include "user/render/json_values.h"
 #include "user/render/render.h"
-
-#define NS_PER_S INT64_C(1000000000)
 
 /* 12 digits: milliseconds of a century, and 0.1 stays 0.1. */
 #define DUMP_FLAGS (JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12))
@@ -80,106 +76,23 @@ static void close_array(struct writer *writer)
 	writer->begun = true;
 }
 
-static bool is_plain(const char *text)
-{
-	for (; *text; text++) {
-		if (*text < 0x20 || *text > 0x7e)
-			return false;
-	}
-	return true;
-}
-
-static json_t *text_of(const char *text)
-{
-	json_t *value;
-	char *escaped;
-
-	if (!text || !*text)
-		return json_null();
-	if (is_plain(text))
-		return json_string_nocheck(text);
-	escaped = lm_escape(text);
-	if (!escaped)
-		return NULL;
-	value = json_string_nocheck(escaped);
-	free(escaped);
-	return value;
-}
-
-static json_t *time_of(int64_t ns)
-{
-	time_t s = ns / NS_PER_S;
-	char date[32], text[48];
-	struct tm tm;
-
-	if (ns <= 0 || !gmtime_r(&s, &tm))
-		return json_null();
-	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text, sizeof(text), "%s.%03dZ", date, (int)(ns % NS_PER_S / 1000000));
-	return json_string_nocheck(text);
-}
-
-static json_t *real_of(double value)
-{
-	return isfinite(value) ? json_real(value) : json_null();
-}
-
-/* A count, of which -1 is not known. */
-static json_t *count_of(int64_t count)
-{
-	return count >= 0 ? json_integer(count) : json_null();
-}
-
-/* JSON readers have 64 bits with a sign at most; what is beyond is no offset but garbage. */
-static json_t *offset_of(uint64_t offset)
-{
-	return offset <= INT64_MAX ? json_integer((json_int_t)offset) : json_null();
-}
-
 static json_t *loss_of(uint64_t loss)
 {
 	return json_integer(loss <= INT64_MAX ? (json_int_t)loss : INT64_MAX);
 }
 
-/* Puts the value, which it takes over, into the object. No memory for either leaves NULL in place of the object. */
-static void set(json_t **object, const char *key, json_t *value)
-{
-	if (json_object_set_new_nocheck(*object, key, value) != 0) {
-		json_decref(*object);
-		*object = NULL;
-	}
-}
-
-/* Builds an array of what each item of an array becomes. */
-typedef json_t *item_builder(const void *item);
-
-static json_t *array_of(const void *items, size_t len, size_t item_size, item_builder *build)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; array && i < len; i++) {
-		if (json_array_append_new(array, build((const char *)items + i * item_size)) != 0) {
-			json_decref(array);
-			array = NULL;
-		}
-	}
-	return array;
-}
-
-#define ARRAY_OF(owner, name, build) array_of((owner)->name, (owner)->name##_len, sizeof(*(owner)->name), build)
-
 static json_t *losses_of(const struct lm_snapshot_losses *losses)
 {
 	json_t *object = json_object();
 
-	set(&object, "ring_full", loss_of(losses->ring_full));
-	set(&object, "storage_failed", loss_of(losses->storage_failed));
-	set(&object, "program_missed", loss_of(losses->program_missed));
-	set(&object, "scan_truncated", loss_of(losses->scan_truncated));
-	set(&object, "torn_reads", loss_of(losses->torn_reads));
-	set(&object, "unwind_failed", loss_of(losses->unwind_failed));
-	set(&object, "symbol_failed", loss_of(losses->symbol_failed));
-	set(&object, "skipped_processes", loss_of(losses->skipped_processes));
+	lm_json_set(&object, "ring_full", loss_of(losses->ring_full));
+	lm_json_set(&object, "storage_failed", loss_of(losses->storage_failed));
+	lm_json_set(&object, "program_missed", loss_of(losses->program_missed));
+	lm_json_set(&object, "scan_truncated", loss_of(losses->scan_truncated));
+	lm_json_set(&object, "torn_reads", loss_of(losses->torn_reads));
+	lm_json_set(&object, "unwind_failed", loss_of(losses->unwind_failed));
+	lm_json_set(&object, "symbol_failed", loss_of(losses->symbol_failed));
+	lm_json_set(&object, "skipped_processes", loss_of(losses->skipped_processes));
 	return object;
 }
 
@@ -188,7 +101,7 @@ static json_t *levels_of(const int64_t findings[LM_LEVELS])
 	json_t *object = json_object();
 
 	for (int level = LM_LEVEL_SUSPECT; level < LM_LEVELS; level++)
-		set(&object, lm_level_name(level), count_of(findings[level]));
+		lm_json_set(&object, lm_level_name(level), lm_json_count(findings[level]));
 	return object;
 }
 
@@ -196,12 +109,12 @@ static json_t *totals_of(const struct lm_snapshot *snapshot)
 {
 	json_t *object = json_object();
 
-	set(&object, "processes", count_of(snapshot->totals.processes));
-	set(&object, "threads", count_of(snapshot->totals.threads));
-	set(&object, "blocked_threads", count_of(snapshot->totals.blocked_threads));
-	set(&object, "goroutines", count_of(snapshot->totals.goroutines));
-	set(&object, "sites", count_of(snapshot->totals.sites));
-	set(&object, "findings", levels_of(snapshot->totals.findings));
+	lm_json_set(&object, "processes", lm_json_count(snapshot->totals.processes));
+	lm_json_set(&object, "threads", lm_json_count(snapshot->totals.threads));
+	lm_json_set(&object, "blocked_threads", lm_json_count(snapshot->totals.blocked_threads));
+	lm_json_set(&object, "goroutines", lm_json_count(snapshot->totals.goroutines));
+	lm_json_set(&object, "sites", lm_json_count(snapshot->totals.sites));
+	lm_json_set(&object, "findings", levels_of(snapshot->totals.findings));
 	return object;
 }
 
@@ -210,8 +123,24 @@ static json_t *unavailable_of(const void *item)
 	const struct lm_snapshot_unavailable *unavailable = item;
 	json_t *object = json_object();
 
-	set(&object, "what", text_of(unavailable->what));
-	set(&object, "why", text_of(unavailable->why));
+	lm_json_set(&object, "what", lm_json_text(unavailable->what));
+	lm_json_set(&object, "why", lm_json_text(unavailable->why));
+	return object;
+}
+
+static json_t *go_of(const struct lm_snapshot_go *go)
+{
+	json_t *object;
+
+	if (!go)
+		return json_null();
+	object = json_object();
+	lm_json_set(&object, "version", lm_json_text(go->version));
+	lm_json_set(&object, "gc_count", lm_json_count(go->gc_count));
+	lm_json_set(&object, "heap_live_bytes", lm_json_count(go->heap_live_bytes));
+	lm_json_set(&object, "goroutines", lm_json_count(go->goroutines));
+	lm_json_set(&object, "gc_per_min", lm_json_real(go->gc_per_min));
+	lm_json_set(&object, "heap_bytes_per_h", lm_json_real(go->heap_bytes_per_h));
 	return object;
 }
 
@@ -219,163 +148,20 @@ static json_t *process_of(const struct lm_snapshot_process *process)
 {
 	json_t *object = json_object();
 
-	set(&object, "pid", json_integer(process->pid));
-	set(&object, "start_time", time_of(process->start_ns));
-	set(&object, "comm", text_of(process->comm));
-	set(&object, "exe", text_of(process->exe));
-	set(&object, "build_id", text_of(process->build_id));
-	set(&object, "runtime", text_of(process->runtime));
-	set(&object, "go_version", text_of(process->go_version));
-	set(&object, "container_id", text_of(process->container_id));
-	set(&object, "threads", count_of(process->threads));
-	set(&object, "blocked_threads", count_of(process->blocked_threads));
-	set(&object, "goroutines", count_of(process->goroutines));
-	set(&object, "rss_bytes", count_of(process->rss_bytes));
-	set(&object, "unavailable", ARRAY_OF(process, unavailable, unavailable_of));
-	return object;
-}
-
-static json_t *frame_of(const void *item)
-{
-	const struct lm_snapshot_frame *frame = item;
-	json_t *object = json_object();
-
-	set(&object, "function", text_of(frame->function));
-	set(&object, "module", text_of(frame->module));
-	set(&object, "build_id", text_of(frame->build_id));
-	set(&object, "offset", offset_of(frame->offset));
-	set(&object, "file", text_of(frame->file));
-	set(&object, "line", frame->line ? json_integer(frame->line) : json_null());
-	set(&object, "inlined", json_boolean(frame->inlined));
-	return object;
-}
-
-static json_t *kernel_frame_of(const void *item)
-{
-	const struct lm_snapshot_frame *frame = item;
-	json_t *object = json_object();
-
-	set(&object, "function", text_of(frame->function));
-	set(&object, "offset", offset_of(frame->offset));
-	return object;
-}
-
-static json_t *address_of(uint64_t address)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "0x%" PRIx64, address);
-	return json_string_nocheck(text);
-}
-
-static json_t *futex_call_of(uint64_t object, int64_t at_ns, const char *outcome, json_t *result)
-{
-	json_t *call = json_object();
-
-	if (!at_ns) {
-		json_decref(call);
-		json_decref(result);
-		return json_null();
-	}
-	set(&call, "object", address_of(object));
-	set(&call, "at", time_of(at_ns));
-	set(&call, outcome, result);
-	return call;
-}
-
-/* How a wait ended, in words that say what it means; the rare rest by the name of its errno. */
-static json_t *ending_of(int64_t result)
-{
-	const char *name = result >= 0 ? "woken" : result == -ETIMEDOUT ? "timeout" : strerrorname_np((int)-result);
-
-	return name ? json_string(name) : json_null();
-}
-
-static json_t *woken_of(int64_t result)
-{
-	return result >= 0 ? json_integer(result) : json_null();
-}
-
-static json_t *member_of(const void *item)
-{
-	const struct lm_snapshot_member *member = item;
-	json_t *object = json_object();
-
-	set(&object, "id", offset_of(member->id));
-	set(&object, "comm", text_of(member->comm));
-	set(&object, "started", time_of(member->started_ns));
-	set(&object, "blocked_since", time_of(member->blocked_since_ns));
-	set(&object, "resident_since", time_of(member->resident_since_ns));
-	set(&object, "exact", json_boolean(member->exact));
-	set(&object, "blocked_total_s", real_of(member->blocked_total_s));
-	set(&object, "preempted_total_s", real_of(member->preempted_total_s));
-	set(&object, "longest_wait_s", real_of(member->longest_wait_s));
-	set(&object, "waits", count_of(member->waits));
-	set(&object, "last_futex_wait",
-		futex_call_of(member->last_futex_wait.object, member->last_futex_wait.at_ns, "ended",
-			ending_of(member->last_futex_wait.result)));
-	set(&object, "last_futex_wake",
-		futex_call_of(member->last_futex_wake.object, member->last_futex_wake.at_ns, "woken",
-			woken_of(member->last_futex_wake.result)));
-	return object;
-}
-
-static json_t *wait_object_of(const struct lm_snapshot_site *site)
-{
-	char text[32];
-
-	if (!site->wait.has_object)
-		return json_null();
-	if (!site->wait.object_is_fd)
-		return address_of(site->wait.object);
-	snprintf(text, sizeof(text), "fd:%" PRIu64, site->wait.object);
-	return json_string_nocheck(text);
-}
-
-static json_t *wait_of(const struct lm_snapshot_site *site)
-{
-	json_t *object = json_object();
-
-	set(&object, "class", json_string(lm_wait_class_name(site->wait.wait_class)));
-	set(&object, "object", wait_object_of(site));
-	set(&object, "objects", count_of(site->wait.objects));
-	set(&object, "detail", text_of(site->wait.detail));
-	return object;
-}
-
-static json_t *site_id_of(uint64_t site)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%016" PRIx64, site);
-	return json_string_nocheck(text);
-}
-
-static json_t *site_of(const struct lm_snapshot_site *site, size_t members)
-{
-	json_t *object = json_object();
-
-	if (members > site->members_len)
-		members = site->members_len;
-	set(&object, "site", site_id_of(site->site));
-	set(&object, "pid", json_integer(site->pid));
-	set(&object, "kind", json_string(site->kind == LM_SITE_GOROUTINE ? "goroutine" : "thread"));
-	set(&object, "wait", wait_of(site));
-	set(&object, "count", count_of(site->count));
-	set(&object, "arrived", count_of(site->arrived));
-	set(&object, "departed", count_of(site->departed));
-	set(&object, "oldest_blocked_since", time_of(site->oldest_blocked_since_ns));
-	set(&object, "newest_blocked_since", time_of(site->newest_blocked_since_ns));
-	set(&object, "median_blocked_s", real_of(site->median_blocked_s));
-	set(&object, "rate_per_h", real_of(site->rate_per_h));
-	set(&object, "stack", ARRAY_OF(site, stack, frame_of));
-	set(&object, "kernel_stack", ARRAY_OF(site, kernel_stack, kernel_frame_of));
-	set(&object, "created_by", json_null());
-	set(&object, "members", array_of(site->members, members, sizeof(*site->members), member_of));
-	set(&object, "comm", text_of(site->comm));
-	set(&object, "idle_pool", json_boolean(site->idle_pool));
-	set(&object, "stack_why", text_of(site->stack_why));
-	set(&object, "oldest_resident_since", time_of(site->oldest_resident_since_ns));
+	lm_json_set(&object, "pid", json_integer(process->pid));
+	lm_json_set(&object, "start_time", lm_json_time(process->start_ns));
+	lm_json_set(&object, "comm", lm_json_text(process->comm));
+	lm_json_set(&object, "exe", lm_json_text(process->exe));
+	lm_json_set(&object, "build_id", lm_json_text(process->build_id));
+	lm_json_set(&object, "runtime", lm_json_text(process->runtime));
+	lm_json_set(&object, "go_version", lm_json_text(process->go_version));
+	lm_json_set(&object, "container_id", lm_json_text(process->container_id));
+	lm_json_set(&object, "threads", lm_json_count(process->threads));
+	lm_json_set(&object, "blocked_threads", lm_json_count(process->blocked_threads));
+	lm_json_set(&object, "goroutines", lm_json_count(process->goroutines));
+	lm_json_set(&object, "rss_bytes", lm_json_count(process->rss_bytes));
+	lm_json_set(&object, "go", go_of(process->go));
+	lm_json_set(&object, "unavailable", LM_JSON_ARRAY(process, unavailable, unavailable_of));
 	return object;
 }
 
@@ -383,14 +169,14 @@ static json_t *evidence_of(const struct lm_snapshot_evidence *evidence)
 {
 	json_t *object = json_object();
 
-	set(&object, "survivors", count_of(evidence->survivors));
-	set(&object, "departures", count_of(evidence->departures));
-	set(&object, "cohorts_filled", count_of(evidence->cohorts_filled));
-	set(&object, "cohorts", count_of(evidence->cohorts));
-	set(&object, "window_s", real_of(evidence->window_s));
-	set(&object, "age_floor_s", real_of(evidence->age_floor_s));
-	set(&object, "longest_completed_s", real_of(evidence->longest_completed_s));
-	set(&object, "retrospective", json_boolean(evidence->retrospective));
+	lm_json_set(&object, "survivors", lm_json_count(evidence->survivors));
+	lm_json_set(&object, "departures", lm_json_count(evidence->departures));
+	lm_json_set(&object, "cohorts_filled", lm_json_count(evidence->cohorts_filled));
+	lm_json_set(&object, "cohorts", lm_json_count(evidence->cohorts));
+	lm_json_set(&object, "window_s", lm_json_real(evidence->window_s));
+	lm_json_set(&object, "age_floor_s", lm_json_real(evidence->age_floor_s));
+	lm_json_set(&object, "longest_completed_s", lm_json_real(evidence->longest_completed_s));
+	lm_json_set(&object, "retrospective", json_boolean(evidence->retrospective));
 	return object;
 }
 
@@ -399,11 +185,11 @@ static json_t *cycle_member_of(const void *item)
 	const struct lm_snapshot_cycle_member *member = item;
 	json_t *object = json_object();
 
-	set(&object, "id", offset_of(member->id));
-	set(&object, "comm", text_of(member->comm));
-	set(&object, "holds", member->holds ? address_of(member->holds) : json_null());
-	set(&object, "waits_for", address_of(member->waits_for));
-	set(&object, "stack", ARRAY_OF(member, stack, frame_of));
+	lm_json_set(&object, "id", lm_json_offset(member->id));
+	lm_json_set(&object, "comm", lm_json_text(member->comm));
+	lm_json_set(&object, "holds", member->holds ? lm_json_address(member->holds) : json_null());
+	lm_json_set(&object, "waits_for", lm_json_address(member->waits_for));
+	lm_json_set(&object, "stack", LM_JSON_ARRAY(member, stack, lm_json_frame));
 	return object;
 }
 
@@ -414,9 +200,9 @@ static json_t *exhaustion_of(const struct lm_snapshot_finding *finding)
 	if (!finding->exhaustion.resource)
 		return json_null();
 	object = json_object();
-	set(&object, "resource", text_of(finding->exhaustion.resource));
-	set(&object, "limit", count_of(finding->exhaustion.limit));
-	set(&object, "at", time_of(finding->exhaustion.at_ns));
+	lm_json_set(&object, "resource", lm_json_text(finding->exhaustion.resource));
+	lm_json_set(&object, "limit", lm_json_count(finding->exhaustion.limit));
+	lm_json_set(&object, "at", lm_json_time(finding->exhaustion.at_ns));
 	return object;
 }
 
@@ -427,9 +213,9 @@ static json_t *lock_of(const struct lm_snapshot_finding *finding)
 	if (!finding->lock.object)
 		return json_null();
 	object = json_object();
-	set(&object, "object", address_of(finding->lock.object));
-	set(&object, "owner", finding->lock.owner ? offset_of(finding->lock.owner) : json_null());
-	set(&object, "waiters", count_of(finding->lock.waiters));
+	lm_json_set(&object, "object", lm_json_address(finding->lock.object));
+	lm_json_set(&object, "owner", finding->lock.owner ? lm_json_offset(finding->lock.owner) : json_null());
+	lm_json_set(&object, "waiters", lm_json_count(finding->lock.waiters));
 	return object;
 }
 
@@ -437,19 +223,20 @@ static json_t *finding_of(const struct lm_snapshot_finding *finding)
 {
 	json_t *object = json_object();
 
-	set(&object, "id", text_of(finding->id));
-	set(&object, "level", json_string(lm_level_name(finding->level)));
-	set(&object, "type", json_string(lm_finding_type_name(finding->type)));
-	set(&object, "pid", json_integer(finding->pid));
-	set(&object, "site", finding->site ? site_id_of(finding->site) : json_null());
-	set(&object, "since", time_of(finding->since_ns));
-	set(&object, "summary", text_of(finding->summary));
-	set(&object, "evidence", evidence_of(&finding->evidence));
-	set(&object, "wrong_if", text_of(finding->wrong_if));
-	set(&object, "cycle", finding->cycle_len ? ARRAY_OF(finding, cycle, cycle_member_of) : json_null());
-	set(&object, "exhaustion", exhaustion_of(finding));
-	set(&object, "held_back", text_of(finding->held_back));
-	set(&object, "lock", lock_of(finding));
+	lm_json_set(&object, "id", lm_json_text(finding->id));
+	lm_json_set(&object, "level", json_string(lm_level_name(finding->level)));
+	lm_json_set(&object, "type", json_string(lm_finding_type_name(finding->type)));
+	lm_json_set(&object, "pid", json_integer(finding->pid));
+	lm_json_set(&object, "site", finding->site ? lm_json_site_id(finding->site) : json_null());
+	lm_json_set(&object, "since", lm_json_time(finding->since_ns));
+	lm_json_set(&object, "summary", lm_json_text(finding->summary));
+	lm_json_set(&object, "evidence", evidence_of(&finding->evidence));
+	lm_json_set(&object, "wrong_if", lm_json_text(finding->wrong_if));
+	lm_json_set(
+		&object, "cycle", finding->cycle_len ? LM_JSON_ARRAY(finding, cycle, cycle_member_of) : json_null());
+	lm_json_set(&object, "exhaustion", exhaustion_of(finding));
+	lm_json_set(&object, "held_back", lm_json_text(finding->held_back));
+	lm_json_set(&object, "lock", lock_of(finding));
 	return object;
 }
 
@@ -458,14 +245,14 @@ static json_t *withdrawn_of(const void *item)
 	const struct lm_snapshot_withdrawn *withdrawn = item;
 	json_t *object = json_object();
 
-	set(&object, "id", text_of(withdrawn->id));
-	set(&object, "level", json_string(lm_level_name(withdrawn->level)));
-	set(&object, "type", json_string(lm_finding_type_name(withdrawn->type)));
-	set(&object, "pid", json_integer(withdrawn->pid));
-	set(&object, "site", withdrawn->site ? site_id_of(withdrawn->site) : json_null());
-	set(&object, "since", time_of(withdrawn->since_ns));
-	set(&object, "withdrawn", time_of(withdrawn->withdrawn_ns));
-	set(&object, "summary", text_of(withdrawn->summary));
+	lm_json_set(&object, "id", lm_json_text(withdrawn->id));
+	lm_json_set(&object, "level", json_string(lm_level_name(withdrawn->level)));
+	lm_json_set(&object, "type", json_string(lm_finding_type_name(withdrawn->type)));
+	lm_json_set(&object, "pid", json_integer(withdrawn->pid));
+	lm_json_set(&object, "site", withdrawn->site ? lm_json_site_id(withdrawn->site) : json_null());
+	lm_json_set(&object, "since", lm_json_time(withdrawn->since_ns));
+	lm_json_set(&object, "withdrawn", lm_json_time(withdrawn->withdrawn_ns));
+	lm_json_set(&object, "summary", lm_json_text(withdrawn->summary));
 	return object;
 }
 
@@ -473,21 +260,21 @@ static json_t *self_of(const struct lm_snapshot *snapshot)
 {
 	json_t *object = json_object();
 
-	set(&object, "cpu_s", real_of(snapshot->self.cpu_s));
-	set(&object, "rss_bytes", count_of(snapshot->self.rss_bytes));
-	set(&object, "bpf_bytes", count_of(snapshot->self.bpf_bytes));
-	set(&object, "scan_s", real_of(snapshot->self.scan_s));
+	lm_json_set(&object, "cpu_s", lm_json_real(snapshot->self.cpu_s));
+	lm_json_set(&object, "rss_bytes", lm_json_count(snapshot->self.rss_bytes));
+	lm_json_set(&object, "bpf_bytes", lm_json_count(snapshot->self.bpf_bytes));
+	lm_json_set(&object, "scan_s", lm_json_real(snapshot->self.scan_s));
 	return object;
 }
 
 static void put_heading(struct writer *writer, const struct lm_snapshot *snapshot)
 {
 	put_value(writer, "schema", json_string("leakmon.snapshot/1"));
-	put_value(writer, "time", time_of(snapshot->time_ns));
-	put_value(writer, "host", text_of(snapshot->host));
-	put_value(writer, "version", text_of(snapshot->version));
-	put_value(writer, "interval_s", real_of(snapshot->interval_s));
-	put_value(writer, "watching_s", real_of(snapshot->watching_s));
+	put_value(writer, "time", lm_json_time(snapshot->time_ns));
+	put_value(writer, "host", lm_json_text(snapshot->host));
+	put_value(writer, "version", lm_json_text(snapshot->version));
+	put_value(writer, "interval_s", lm_json_real(snapshot->interval_s));
+	put_value(writer, "watching_s", lm_json_real(snapshot->watching_s));
 	put_value(writer, "complete", json_boolean(lm_snapshot_complete(snapshot)));
 	put_value(writer, "losses", losses_of(&snapshot->losses));
 	put_value(writer, "totals", totals_of(snapshot));
@@ -517,7 +304,7 @@ int lm_render_json(FILE *stream, const struct lm_snapshot *snapshot, const struc
 	close_array(&writer);
 	open_array(&writer, "sites");
 	for (size_t i = 0; i < snapshot->sites_len && i < sites && !writer.error; i++)
-		put_value(&writer, NULL, site_of(&snapshot->sites[i], members));
+		put_value(&writer, NULL, lm_json_site(&snapshot->sites[i], members));
 	close_array(&writer);
 	put_findings(&writer, snapshot, options->min_level);
 	put_value(&writer, "self", self_of(snapshot));
@@ -528,7 +315,7 @@ int lm_render_json(FILE *stream, const struct lm_snapshot *snapshot, const struc
 	open_array(&writer, "notes");
 	for (size_t i = 0; i < snapshot->notes_len && !writer.error; i++) {
 		if (snapshot->notes[i])
-			put_value(&writer, NULL, text_of(snapshot->notes[i]));
+			put_value(&writer, NULL, lm_json_text(snapshot->notes[i]));
 	}
 	close_array(&writer);
 	put(&writer, "}\n");
