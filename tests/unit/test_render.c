@@ -382,7 +382,7 @@ static void json_has_every_field_of_the_contract_in_its_order(void **state)
 	check_keys(json_object_get(totals, "findings"), "suspect likely confirmed");
 	check_keys(first(root, "processes"),
 		"pid start_time comm exe build_id runtime go_version container_id threads blocked_threads goroutines "
-		"rss_bytes unavailable");
+		"rss_bytes go unavailable");
 	check_keys(first(first(root, "processes"), "unavailable"), "what why");
 	check_keys(site, "site pid kind wait count arrived departed oldest_blocked_since newest_blocked_since "
 			 "median_blocked_s rate_per_h stack kernel_stack created_by members");

@@ -65,6 +65,60 @@ static void add_count(const struct lm_parts *parts, int64_t count, const char *o
 	lm_page_print(parts->page, "%s %s", lm_words_count(count).text, lm_parts_plural(count, one, many));
 }
 
+/* The Go program with most goroutines of those with fewer than that many, or as many and later; NULL if there is none.
+ */
+static const struct lm_snapshot_process *next_go(
+	const struct lm_snapshot *snapshot, const struct lm_snapshot_process *last)
+{
+	const struct lm_snapshot_process *next = NULL;
+
+	for (size_t i = 0; i < snapshot->processes_len; i++) {
+		const struct lm_snapshot_process *process = &snapshot->processes[i];
+
+		if (!process->go || process->go->goroutines < 0)
+			continue;
+		if (last && (process->go->goroutines > last->go->goroutines ||
+				    (process->go->goroutines == last->go->goroutines && process <= last)))
+			continue;
+		if (!next || process->go->goroutines > next->go->goroutines)
+			next = process;
+	}
+	return next;
+}
+
+/* "go1.24.4 api[4711]: 1,240 goroutines, 37 GCs (2.1/min), live heap 12.4 MiB (+3.1 MiB/h)" */
+static void compose_go(const struct lm_parts *parts, const struct lm_snapshot_process *process)
+{
+	const struct lm_snapshot_go *go = process->go;
+	struct lm_page *page = parts->page;
+
+	lm_page_add(page, go->version ? go->version : "Go");
+	lm_page_print(page, " ");
+	lm_page_add(page, process->comm);
+	lm_page_print(page, "[%" PRIu32 "]: ", process->pid);
+	add_count(parts, go->goroutines, "goroutine", "goroutines");
+	if (go->gc_count >= 0) {
+		lm_page_print(page, ", ");
+		add_count(parts, go->gc_count, "GC", "GCs");
+	}
+	if (go->gc_count >= 0 && isfinite(go->gc_per_min))
+		lm_page_print(page, " (%.1f/min)", go->gc_per_min);
+	if (go->heap_live_bytes >= 0)
+		lm_page_print(page, ", live heap %s", lm_words_bytes(go->heap_live_bytes).text);
+	if (go->heap_live_bytes >= 0 && isfinite(go->heap_bytes_per_h) && fabs(go->heap_bytes_per_h) < 1e18)
+		lm_page_print(page, " (%s%s/h)", go->heap_bytes_per_h < 0 ? "−" : "+",
+			lm_words_bytes((int64_t)fabs(go->heap_bytes_per_h)).text);
+	end_line(parts);
+}
+
+static void compose_largest_go(const struct lm_parts *parts)
+{
+	const struct lm_snapshot_process *process = NULL;
+
+	for (int i = 0; i < NAMES_LISTED && (process = next_go(parts->snapshot, process)); i++)
+		compose_go(parts, process);
+}
+
 struct lm_lines lm_parts_heading(const struct lm_parts *parts)
 {
 	const struct lm_snapshot *snapshot = parts->snapshot;
@@ -101,6 +155,7 @@ struct lm_lines lm_parts_heading(const struct lm_parts *parts)
 	lm_page_print(page, "; a look takes %s, leakmon used %s CPU, %s", lm_words_duration(snapshot->self.scan_s).text,
 		lm_words_duration(snapshot->self.cpu_s).text, lm_words_bytes(snapshot->self.rss_bytes).text);
 	end_line(parts);
+	compose_largest_go(parts);
 	return lines_from(parts, first);
 }
 
@@ -183,7 +238,11 @@ static bool matters(const struct lm_snapshot_process *process, const struct lm_s
 	static const char *const never_shown[] = {
 		"goroutines", "go_version", "container_id", "exe", "build_id", "rss", "rss_bytes", "start_time"};
 
-	if (!unavailable->what || !unavailable->why || !process->blocked_threads)
+	if (!unavailable->what || !unavailable->why)
+		return false;
+	if (process->go && strcmp(unavailable->what, "goroutines") == 0)
+		return true;
+	if (!process->blocked_threads)
 		return false;
 	for (size_t i = 0; i < sizeof(never_shown) / sizeof(never_shown[0]); i++) {
 		if (strcmp(unavailable->what, never_shown[i]) == 0)

@@ -19,7 +19,8 @@ struct lm_parts {
 	bool window; /* one line each instead of prose that goes on below */
 };
 
-/* What is watched, since when, how much is blocked, what was found, and what leakmon costs. */
+/* What is watched, since when, how much is blocked, what was found, and what leakmon costs; and of the largest Go
+ * programs their goroutines, collections and live heap. */
 struct lm_lines lm_parts_heading(const struct lm_parts *parts);
 
 /* What was lost and what that means; nothing if nothing was. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/render/site_go.h"
 #include "user/render/words.h"
 
 #define INDENT 4
@@ -175,6 +176,10 @@ static void add_objects(struct lm_page *page, const struct lm_snapshot_site *sit
 
 static void add_wait(struct lm_page *page, const struct lm_snapshot_site *site)
 {
+	if (site->kind == LM_SITE_GOROUTINE && is_named(site->wait.detail)) {
+		lm_page_add(page, site->wait.detail);
+		return;
+	}
 	lm_page_print(page, "%s", lm_wait_class_name(site->wait.wait_class));
 	if (is_named(site->wait.detail)) {
 		lm_page_print(page, " (");
@@ -240,7 +245,7 @@ static void add_sentence(struct lm_page *page, const struct lm_snapshot *snapsho
 }
 
 #define GAP 2 /* columns between two cells */
-#define HEAD_COUNT "THREADS"
+#define HEAD_COUNT "COUNT"
 #define HEAD_OLDEST "OLDEST"
 #define HEAD_RATE "RATE"
 #define HEAD_PROCESS "PROCESS"
@@ -386,8 +391,9 @@ static void add_source(
 static void compose_stack(struct lm_page *page, const struct lm_render_options *options, struct lm_site_view *view)
 {
 	const struct lm_snapshot_site *site = view->site;
+	size_t first = site->kind == LM_SITE_GOROUTINE ? lm_site_go_runtime_frames(site) : 0;
 
-	for (size_t i = 0, run; i < site->stack_len; i += run) {
+	for (size_t i = first, run; i < site->stack_len; i += run) {
 		const struct lm_snapshot_frame *frame = &site->stack[i];
 
 		run = run_of(frame, site->stack_len - i);
@@ -457,8 +463,42 @@ static void compose_why(struct lm_page *page, struct lm_site_view *view)
 	end_body_line(page, view, 0);
 }
 
-static void compose_body(struct lm_page *page, const struct lm_render_options *options, struct lm_site_view *view)
+static void compose_goroutine_head(struct lm_page *page, const struct lm_snapshot *snapshot, struct lm_site_view *view)
 {
+	if (is_named(view->site->shape)) {
+		lm_page_print(page, "%*s", INDENT, "");
+		lm_page_add(page, view->site->shape);
+		end_body_line(page, view, 0);
+	}
+	if (!view->site->members_len)
+		return;
+	lm_page_print(page, "%*s", INDENT, "");
+	lm_site_go_head(page, snapshot, view->site);
+	end_body_line(page, view, 0);
+}
+
+static void compose_creator(struct lm_page *page, const struct lm_render_options *options, struct lm_site_view *view)
+{
+	const struct lm_snapshot_creator *creator = view->site->created_by;
+	struct lm_snapshot_frame frame;
+
+	if (!creator || !is_named(creator->function))
+		return;
+	frame = (struct lm_snapshot_frame){.function = creator->function, .file = creator->file, .line = creator->line};
+	lm_page_print(page, "%*s", INDENT, "");
+	lm_site_go_creator(page, view->site);
+	add_source(page, options, &frame);
+	lm_page_style(page, LM_STYLE_PLAIN);
+	end_body_line(page, view, 0);
+}
+
+static void compose_body(struct lm_page *page, const struct lm_snapshot *snapshot,
+	const struct lm_render_options *options, struct lm_site_view *view)
+{
+	bool is_go = view->site->kind == LM_SITE_GOROUTINE;
+
+	if (is_go)
+		compose_goroutine_head(page, snapshot, view);
 	if (view->site->stack_len) {
 		compose_kernel_line(page, view);
 		compose_stack(page, options, view);
@@ -466,6 +506,8 @@ static void compose_body(struct lm_page *page, const struct lm_render_options *o
 		compose_kernel_stack(page, view);
 	}
 	compose_why(page, view);
+	if (is_go)
+		compose_creator(page, options, view);
 }
 
 /* What did not fit into the headline. */
@@ -482,8 +524,8 @@ int lm_site_compose(struct lm_page *page, const struct lm_snapshot *snapshot, co
 {
 	bool cut;
 
-	/* a line for each frame, the rest of the headline, and why the stack ends */
-	view->frames = calloc(view->site->stack_len + view->site->kernel_stack_len + 2, sizeof(*view->frames));
+	/* a line for each frame, the rest of the headline, why the stack ends, and a goroutine's three */
+	view->frames = calloc(view->site->stack_len + view->site->kernel_stack_len + 5, sizeof(*view->frames));
 	if (!view->frames)
 		return -ENOMEM;
 	add_headline(page, snapshot, options, widths, view);
@@ -500,7 +542,7 @@ int lm_site_compose(struct lm_page *page, const struct lm_snapshot *snapshot, co
 	view->body_len = 0;
 	if (cut)
 		compose_rest(page, view);
-	compose_body(page, options, view);
+	compose_body(page, snapshot, options, view);
 	view->body_shown = view->body_len;
 	return lm_page_error(page);
 }
