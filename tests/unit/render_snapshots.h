@@ -569,6 +569,8 @@ static const struct lm_snapshot quiet_snapshot = {
 	.processes_len = 1,
 };
 
+#include "render_go_snapshot.h"
+
 /* As many sites as asked for, each with a stack of so many frames; every fourth is an idle pool. The caller's arena. */
 static struct lm_snapshot many_snapshot(struct lm_arena *arena, size_t sites, size_t frames)
 {

@@ -107,6 +107,10 @@ static const struct golden goldens[] = {
 	{"hostile-80x12.txt", lm_render_text, &hostile_snapshot, {.columns = 80, .rows = 12}},
 	{"hostile.json", lm_render_json, &hostile_snapshot, {.members = 5}},
 	{"hostile.collapsed", lm_render_collapsed, &hostile_snapshot, {.members = 5}},
+	{"go.txt", lm_render_text, &go_snapshot, {.members = 5}},
+	{"go-80x16.txt", lm_render_text, &go_snapshot, {.columns = 80, .rows = 16}},
+	{"go.json", lm_render_json, &go_snapshot, {.members = 5}},
+	{"go.collapsed", lm_render_collapsed, &go_snapshot, {.members = 5}},
 	{"nameless.txt", lm_render_text, &nameless_snapshot, {.members = 5}},
 	{"nameless-80x24.txt", lm_render_text, &nameless_snapshot, {.columns = 80, .rows = 24}},
 	{"nameless.json", lm_render_json, &nameless_snapshot, {.members = 5}},
@@ -179,7 +183,7 @@ static size_t check_lines(const char *text, const struct lm_render_options *opti
 }
 
 static const struct lm_snapshot *const snapshots[] = {
-	&leaky_snapshot, &hostile_snapshot, &nameless_snapshot, &ended_snapshot, &quiet_snapshot};
+	&leaky_snapshot, &hostile_snapshot, &nameless_snapshot, &ended_snapshot, &quiet_snapshot, &go_snapshot};
 
 static void nothing_that_a_terminal_acts_on_is_ever_written(void **state)
 {
