@@ -118,15 +118,17 @@ int lm_go_binary_find(const struct lm_go_memory *memory, const struct lm_region 
 	struct lm_go_binary *binary)
 {
 	const struct lm_region *last = NULL;
+	bool is_main = true;
 
 	for (size_t i = 0; i < regions_len; i++) {
 		const struct lm_region *region = &regions[i];
 
 		if (!region->executable || (last && last->module == region->module && last->elf == region->elf))
 			continue;
-		/* the main program is the first, before libraries and what is only mapped */
-		if (is_go(memory, region, !last, binary))
+		if (is_go(memory, region, is_main, binary))
 			return 0;
+		/* the main program is the first file: what is before it was only mapped */
+		is_main &= region->module == LM_MODULE_NONE;
 		last = region;
 	}
 	return -ENOEXEC;
@@ -275,6 +277,8 @@ int lm_go_binary_layout(
 
 	if (!find_header(&search, binary))
 		return -ENOTSUP;
-	/* until it has been relocated, the moduledata of a program that may be anywhere leads nowhere */
-	return find_moduledata(&search, binary) ? 0 : -EAGAIN;
+	if (find_moduledata(&search, binary))
+		return 0;
+	/* that of a program that may be anywhere leads nowhere until it has been relocated */
+	return binary->bias ? -EAGAIN : -ENOTSUP;
 }
