@@ -58,7 +58,7 @@ enum fake_name {
 };
 
 static const char *const fake_names[FAKE_NAMES_LEN] = {"runtime.goexit", "runtime.deferreturn", "main.main",
-	"main.outer", "main.(*T).Get", "main.generic[go.shape.int,go.shape.[]int].func1", "runtime.gopanic",
+	"main.outer", "vendor/runtime.gopanic", "main.generic[go.shape.int,go.shape.[]int].func1", "runtime.gopanic",
 	"runtime.sigpanic", "runtime.switch", "runtime.cgocallback", "main.middle", "main.inner"};
 
 /* Runs of a value, each up to an offset from the function's entry; until 0 ends them. */
@@ -78,8 +78,8 @@ static const struct fake_func {
 	[FAKE_OUTER] = {0x200, 0, 0, {{0, 0x10}, {0x28, 0x200}}, {{10, 0x40}, {30, 0x60}, {20, 0x80}, {11, 0x200}},
 		{{0, 0x40}, {1, 0x60}, {0, 0x200}}, {{-1, 0x40}, {1, 0x60}, {0, 0x80}, {-1, 0x200}}},
 	[FAKE_WRAP] = {0x40, FAKE_WRAPPER, 0, {{8, 0x40}}, {{1, 0x40}}, {{0, 0x40}}, {{0, 0}}},
-	[FAKE_GENERIC] = {0x40, 0, 0, {{8, 0x40}}, {{7, 0x40}}, {{0, 0x40}}, {{0, 0}}},
-	[FAKE_GOPANIC] = {0x40, 10, 0, {{8, 0x40}}, {{8, 0x40}}, {{0, 0x40}}, {{0, 0}}},
+	[FAKE_GENERIC] = {0x40, 0, 0, {{9, 0x40}}, {{7, 0x40}}, {{0, 0x40}}, {{0, 0}}},
+	[FAKE_GOPANIC] = {0x60, 10, 0, {{8, 0x40}}, {{8, 0x40}}, {{0, 0x40}}, {{0, 0}}},
 	[FAKE_SIGPANIC] = {0x40, 20, 0, {{0x10, 0x40}}, {{9, 0x40}}, {{0, 0x40}}, {{0, 0}}},
 	[FAKE_SWITCH] = {0x40, 3, 6, {{8, 0x40}}, {{9, 0x40}}, {{0, 0x40}}, {{0, 0}}},
 	[FAKE_CGOCALLBACK] = {0x40, 4, 6, {{8, 0x40}}, {{9, 0x40}}, {{0, 0x40}}, {{0, 0}}},

@@ -190,6 +190,23 @@ static void a_return_address_belongs_to_the_call_before_it(void **state)
 	assert_line(&lines[0], "main.main", "/src/a.go", 100, false);
 }
 
+static void what_fills_up_after_a_function_has_no_line(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lm_go_line lines[8];
+
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+		uint64_t pc;
+
+		make(fixture, i);
+		assert_int_equal(open_fake(fixture), 0);
+		pc = entry_of(fixture, FAKE_GOPANIC) + 0x50;
+		assert_int_equal(lm_go_tables_lines(fixture->tables, pc, true, lines, 8), 1);
+		assert_null(lines[0].file);
+		assert_int_equal(lines[0].line, 0);
+	}
+}
+
 static void names_are_printed_as_in_gos_own_dumps(void **state)
 {
 	struct fixture *fixture = *state;
@@ -275,11 +292,15 @@ static void a_stack_that_cannot_be_followed_is_not_complete(void **state)
 
 	make(fixture, 3);
 	push(fixture, FAKE_STACK + 0x18, 0x1234);
+	push(fixture, FAKE_STACK + 9, entry_of(fixture, FAKE_MAIN) + 8);
 	assert_int_equal(open_fake(fixture), 0);
 	/* to no function */
 	cursor = (struct lm_go_cursor){.pc = entry_of(fixture, FAKE_MAIN) + 0x10, .sp = FAKE_STACK};
 	assert_false(step(fixture, &cursor, &complete));
 	assert_false(complete);
+	/* by half a word */
+	cursor.pc = entry_of(fixture, FAKE_GENERIC) + 8;
+	assert_false(step(fixture, &cursor, &complete));
 	/* from no function */
 	cursor.pc = 0x1234;
 	assert_false(step(fixture, &cursor, &complete));
@@ -390,6 +411,10 @@ static void a_long_or_garbled_version_is_cut_and_made_plain(void **state)
 	assert_int_equal(open_fake(fixture), 0);
 	assert_string_equal(lm_go_tables_version(fixture->tables, &minor), "go1.25.1 X:a,b?[31m,c,d,e,f,g,h");
 	fake_put(&fixture->fake, FAKE_DATA + 32, GARBAGE, 8);
+	assert_int_equal(open_fake(fixture), 0);
+	assert_string_equal(lm_go_tables_version(fixture->tables, &minor), "unknown");
+	/* of 1,000 bytes */
+	fake_put(&fixture->fake, FAKE_DATA + 32, 0x7e8, 2);
 	assert_int_equal(open_fake(fixture), 0);
 	assert_string_equal(lm_go_tables_version(fixture->tables, &minor), "unknown");
 	assert_int_equal(minor, 0);
@@ -578,11 +603,12 @@ static void tables_that_contradict_themselves_are_refused(void **state)
 	} rows[] = {
 		{"no functions", FAKE_PCLNTAB + 8, 0, -ENOTSUP},
 		{"more functions than there can be", FAKE_PCLNTAB + 8, 1ull << 60, -ENOTSUP},
+		{"so many functions that their bytes overflow", FAKE_PCLNTAB + 8, (1ull << 61) + FAKE_FUNCS, -ENOTSUP},
 		{"more functions than there are", FAKE_PCLNTAB + 8, FAKE_FUNCS + 1, -ENOTSUP},
 		{"a format that is not known", FAKE_PCLNTAB, 0x08010000fffffff2, -ENOTSUP},
 		{"tables that lie apart", FAKE_PCLNTAB + 32, 1ull << 60, -ENOTSUP},
 		{"names somewhere else", FAKE_MODULEDATA + 8, FAKE_NAMES + 8, -ENOTSUP},
-		{"names without end", FAKE_MODULEDATA + 16, 1ull << 60, -ENOTSUP},
+		{"more names than there is room for", FAKE_MODULEDATA + 24, 8, -ENOTSUP},
 		{"an index that is too long", FAKE_MODULEDATA + 17 * 8, FAKE_FUNCS + 2, -ENOTSUP},
 		{"code that is data", FAKE_MODULEDATA + 22 * 8, FAKE_DATA, -EIO},
 		{"code that ends in data", FAKE_MODULEDATA + 23 * 8, FAKE_DATA, -EIO},
@@ -604,6 +630,16 @@ static void tables_that_contradict_themselves_are_refused(void **state)
 			fail_msg("%s: %d", rows[i].what, error);
 		assert_non_null(fixture->why);
 	}
+}
+
+static void a_table_that_is_too_long_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+
+	make(fixture, 4);
+	fake_put(&fixture->fake, FAKE_MODULEDATA + 16, 1ull << 60, 8);
+	fake_put(&fixture->fake, FAKE_MODULEDATA + 24, 1ull << 60, 8);
+	assert_int_equal(open_fake(fixture), -ENOTSUP);
 }
 
 static void a_function_that_makes_no_sense_stands_alone(void **state)
@@ -687,6 +723,7 @@ int main(void)
 		test(functions_are_found_by_address_and_by_name),
 		test(inlined_calls_come_first_each_with_its_own_line),
 		test(a_return_address_belongs_to_the_call_before_it),
+		test(what_fills_up_after_a_function_has_no_line),
 		test(names_are_printed_as_in_gos_own_dumps),
 		test(frames_are_stepped_over_to_the_outermost),
 		test(the_size_of_a_frame_is_that_at_the_call),
@@ -703,6 +740,7 @@ int main(void)
 		test(a_program_that_is_not_relocated_yet_is_to_be_asked_again),
 		test(every_word_may_be_garbage),
 		test(tables_that_contradict_themselves_are_refused),
+		test(a_table_that_is_too_long_is_refused),
 		test(a_function_that_makes_no_sense_stands_alone),
 		test(numbers_without_end_are_no_values),
 		test(a_tree_that_leads_in_circles_is_left),
