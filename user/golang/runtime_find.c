@@ -251,10 +251,8 @@ static int find_all(struct finder *finder, const char **why)
 	}
 	find_goid_source(finder);
 	find_gc(finder);
-	if (!runtime->layout->channel.timer) {
-		runtime->time_types[0] = find_time_type(finder, "time.NewTimer");
-		runtime->time_types[1] = find_time_type(finder, "time.NewTicker");
-	}
+	runtime->time_types[0] = find_time_type(finder, "time.NewTimer");
+	runtime->time_types[1] = find_time_type(finder, "time.NewTicker");
 	if (lm_go_tables_find(finder->tables, "runtime.semacquire1", &function))
 		runtime->semacquire = (struct lm_go_range){function.entry, function.end};
 	return 0;

@@ -27,7 +27,7 @@ struct lm_go_runtime {
 	const char *no_gc;            /* static text: why the first two were not found; NULL: they were */
 	struct lm_go_range text;
 	struct lm_go_range semacquire; /* code of runtime.semacquire1; empty: not found */
-	uint64_t time_types[2];        /* type of the elements that timers' channels have, up to 1.22 */
+	uint64_t time_types[2];        /* type of what is sent in timers' channels; 0: the program has none */
 	struct lm_go_reason reasons[LM_GO_REASONS];
 	size_t reasons_len;
 };

@@ -71,7 +71,8 @@ uint64_t lm_go_lock_of(enum lm_go_state state, uint64_t semaphore)
 	return semaphore > before ? semaphore - before : 0;
 }
 
-/* From 1.23 a channel knows its timer. Before, timers made channels for one time.Time each. */
+/* Timers make channels for one time.Time each. From 1.23 a channel knows its timer, unless GODEBUG=asynctimerchan=1,
+ * which is what modules for an older Go get. */
 static bool is_timer(struct lm_goroutines *goroutines, uint64_t address)
 {
 	const struct lm_go_runtime_layout *layout = goroutines->runtime.layout;
@@ -81,8 +82,8 @@ static bool is_timer(struct lm_goroutines *goroutines, uint64_t address)
 
 	if (!read_object(goroutines, address, channel, sizeof(channel)))
 		return false;
-	if (layout->channel.timer)
-		return lm_go_field64(channel, layout->channel.timer) != 0;
+	if (layout->channel.timer && lm_go_field64(channel, layout->channel.timer))
+		return true;
 	type = lm_go_field64(channel, layout->channel.elemtype);
 	return lm_go_field64(channel, layout->channel.dataqsiz) == 1 && type && (type == types[0] || type == types[1]);
 }
