@@ -98,6 +98,12 @@ $(B)/bench/verdicts: tests/bench/verdicts.c $(lib_objs)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(lm_cflags) -o $@ $< $(lib_objs) $(lm_libs)
 
+# Prints the goroutines of a process: what the tests compare with Go's own dump.
+$(B)/tests/go-dump: tests/golang/dump.c $(lib_objs)
+	$(call say,TEST,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(lm_cflags) -o $@ $< $(lib_objs) $(lm_libs)
+
 unit-tests: $(unit_tests)
 
 unit: $(unit_tests)

@@ -20,11 +20,11 @@
 struct buildinfo {
 	char magic[14];
 	uint8_t pointer_bytes, flags;
-	uint64_t version; /* of flags without INLINE: the address of a string */
+	uint64_t version; /* without INLINE: the address of a string */
 	uint64_t module;
 };
 
-#define INLINE 2
+#define INLINE 2 /* of its flags: the version stands behind it */
 
 static bool accept_buildinfo(void *context, uint64_t at)
 {
@@ -32,8 +32,8 @@ static bool accept_buildinfo(void *context, uint64_t at)
 	struct buildinfo info;
 
 	return lm_go_memory_read_now(memory, at, &info, sizeof(info)) &&
-	       memcmp(info.magic, "\xff Go buildinf:", sizeof(info.magic)) == 0 && info.pointer_bytes == 8 &&
-	       at % 16 == 0;
+	       memcmp(info.magic, "\xff Go buildinf:", sizeof(info.magic)) == 0 &&
+	       (info.flags & INLINE || info.pointer_bytes == 8) && at % 16 == 0;
 }
 
 static struct lm_go_range begin_of(struct lm_go_range range, uint64_t most)
@@ -118,15 +118,17 @@ int lm_go_binary_find(const struct lm_go_memory *memory, const struct lm_region 
 	struct lm_go_binary *binary)
 {
 	const struct lm_region *last = NULL;
+	bool is_main = true;
 
 	for (size_t i = 0; i < regions_len; i++) {
 		const struct lm_region *region = &regions[i];
 
 		if (!region->executable || (last && last->module == region->module && last->elf == region->elf))
 			continue;
-		/* the main program is the first, before libraries and what is only mapped */
-		if (is_go(memory, region, !last, binary))
+		if (is_go(memory, region, is_main, binary))
 			return 0;
+		/* the main program is the first file: what is before it was only mapped */
+		is_main &= region->module == LM_MODULE_NONE;
 		last = region;
 	}
 	return -ENOEXEC;
@@ -148,14 +150,12 @@ static bool read_length(const unsigned char *bytes, size_t size, size_t *at, uin
 
 static bool read_inline_version(const struct lm_go_memory *memory, uint64_t at, char *version, uint64_t *len)
 {
-	unsigned char bytes[10 + VERSION_MAX];
+	unsigned char bytes[10];
 	size_t used = 0;
 
-	if (!lm_go_memory_read_now(memory, at, bytes, sizeof(bytes)) || !read_length(bytes, 10, &used, len) ||
-		*len > VERSION_MAX)
-		return false;
-	memcpy(version, bytes + used, *len);
-	return true;
+	return lm_go_memory_read_now(memory, at, bytes, sizeof(bytes)) &&
+	       read_length(bytes, sizeof(bytes), &used, len) && *len <= VERSION_MAX &&
+	       lm_go_memory_read_now(memory, at + used, version, *len);
 }
 
 /* Before 1.18: the address of a string header. */
@@ -275,6 +275,8 @@ int lm_go_binary_layout(
 
 	if (!find_header(&search, binary))
 		return -ENOTSUP;
-	/* until it has been relocated, the moduledata of a program that may be anywhere leads nowhere */
-	return find_moduledata(&search, binary) ? 0 : -EAGAIN;
+	if (find_moduledata(&search, binary))
+		return 0;
+	/* that of a program that may be anywhere leads nowhere until it has been relocated */
+	return binary->bias ? -EAGAIN : -ENOTSUP;
 }

@@ -14,7 +14,7 @@
 /* One entry of a function's tree of inlined calls, of what its format has. */
 struct inlined {
 	uint32_t name;
-	int32_t parent_pc; /* from the function's entry */
+	uint32_t parent_pc; /* from the function's entry */
 	uint8_t id;
 };
 
@@ -145,8 +145,8 @@ static void add_inlined(struct walk *walk)
 		int32_t index;
 
 		if (!lm_go_value_find(walk->tables, walk->func, table, walk->pc, &index) || index < 0 ||
-			!read_inlined(walk->tables, tree, index, &inlined) || inlined.parent_pc < 0 ||
-			(uint64_t)inlined.parent_pc >= walk->func->end - walk->func->entry)
+			!read_inlined(walk->tables, tree, index, &inlined) ||
+			inlined.parent_pc >= walk->func->end - walk->func->entry)
 			return;
 		add_line(walk, inlined.name, inlined.id, true);
 		walk->pc = walk->func->entry + inlined.parent_pc;

@@ -5,24 +5,29 @@
  */
 #include "user/golang/tables_state.h"
 
+#define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 #define FLAG_TOP 1
 #define FLAG_WRITES_SP 2
 #define FRAME_MAX (1 << 30) /* bytes: larger than any stack can be */
 
-/* No flags before 1.17: these were told by their numbers, which differ between versions. */
+/* Numbers of special functions differ between versions, and so does which are: names do not. */
+static bool is_one_of(
+	struct lm_go_tables *tables, const struct lm_go_func *func, const char *const *names, size_t names_len)
+{
+	for (size_t i = 0; func->id && i < names_len; i++) {
+		if (lm_go_text_is(tables, func->name, names[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Before 1.17 there are no flags. */
 static bool is_outermost(struct lm_go_tables *tables, const struct lm_go_func *func)
 {
 	static const char *const names[] = {"runtime.goexit", "runtime.mstart", "runtime.rt0_go", "runtime.mcall",
 		"runtime.morestack", "runtime.externalthreadhandler"};
 
-	if (func->flags & FLAG_TOP)
-		return true;
-	/* all of them are special */
-	for (size_t i = 0; func->id && i < sizeof(names) / sizeof(names[0]); i++) {
-		if (lm_go_text_is(tables, func->name, names[i]))
-			return true;
-	}
-	return false;
+	return func->flags & FLAG_TOP || is_one_of(tables, func, names, ARRAY_LEN(names));
 }
 
 /* Functions that look as if they were called where the thread was interrupted. */
@@ -31,11 +36,15 @@ static bool is_injected(struct lm_go_tables *tables, const struct lm_go_func *fu
 	static const char *const names[] = {
 		"runtime.sigpanic", "runtime.asyncPreempt", "runtime.debugCallV2", "runtime.debugCallV1"};
 
-	for (size_t i = 0; func->id && i < sizeof(names) / sizeof(names[0]); i++) {
-		if (lm_go_text_is(tables, func->name, names[i]))
-			return true;
-	}
-	return false;
+	return is_one_of(tables, func, names, ARRAY_LEN(names));
+}
+
+/* What it does to SP is in no table. cgocallback makes both stacks that it is on look as its table says. */
+static bool loses_sp(struct lm_go_tables *tables, const struct lm_go_func *func)
+{
+	static const char *const names[] = {"runtime.cgocallback"};
+
+	return func->flags & FLAG_WRITES_SP && !is_one_of(tables, func, names, ARRAY_LEN(names));
 }
 
 static void make_frame(struct lm_go_tables *tables, uint64_t pc, bool exact, struct lm_go_frame *frame)
@@ -50,8 +59,8 @@ static void make_frame(struct lm_go_tables *tables, uint64_t pc, bool exact, str
 		frame->kind = LM_GO_FRAME_OUTERMOST;
 		return;
 	}
-	/* what it does to SP is in no table; where it was interrupted it has most likely not done it yet */
-	if (func.flags & FLAG_WRITES_SP && !exact)
+	/* where it was interrupted it has most likely not done so yet */
+	if (!exact && loses_sp(tables, &func))
 		return;
 	if (!exact && pc > func.entry)
 		pc--;

@@ -285,6 +285,12 @@ static bool is_code(const struct lm_region *regions, size_t regions_len, uint64_
 	return false;
 }
 
+static void read_version(struct lm_go_tables *tables, const struct lm_go_binary *binary)
+{
+	if (!lm_go_binary_version(&tables->memory, binary, tables->version, sizeof(tables->version), &tables->minor))
+		strcpy(tables->version, "unknown");
+}
+
 static int read_tables(
 	struct lm_go_tables *tables, const struct lm_region *regions, size_t regions_len, const char **why)
 {
@@ -294,14 +300,16 @@ static int read_tables(
 
 	if (error)
 		return error;
-	if (!lm_go_binary_version(&tables->memory, &binary, tables->version, sizeof(tables->version), &tables->minor))
-		strcpy(tables->version, "unknown");
+	read_version(tables, &binary);
 	error = lm_go_binary_layout(&tables->memory, &binary, tables->minor, &tables->layout);
 	if (error) {
 		*why = error == -EAGAIN ? "its tables are not in place yet"
 					: "its tables have a format that is not known";
 		return error;
 	}
+	/* that of old versions is found through an address, which may not have been relocated the first time */
+	if (!tables->minor)
+		read_version(tables, &binary);
 	if (layout->text >= layout->etext || !is_code(regions, regions_len, layout->text) ||
 		!is_code(regions, regions_len, layout->etext - 1)) {
 		*why = "its tables do not lead to its code";

@@ -38,10 +38,10 @@ struct lm_go_cursor {
 };
 
 /*
- * Finds the tables of a Go program that is mapped so. regions are ascending; those of the program's file need not be
- * named, but where elf is set its sections may be used to find them.
- * 0; -ENOEXEC: this is no Go program, *why is NULL; -ENOTSUP, -EIO, -ENOMEM: it is one that cannot be read, *why says
- * why (static text); -EAGAIN: it has just been started.
+ * Finds the tables of a Go program that is mapped so; mem_fd must outlive them. regions are ascending; those of the
+ * program's file need not be named, but where elf is set its sections may be used to find them. 0; -ENOEXEC: this is no
+ * Go program, *why is NULL; -ENOTSUP, -EIO, -ENOMEM: it is one that cannot be read, *why says why (static text);
+ * -EAGAIN: it has just been started.
  */
 int lm_go_tables_open(int mem_fd, const struct lm_region *regions, size_t regions_len, struct lm_go_tables **tables,
 	const char **why);
@@ -61,13 +61,14 @@ bool lm_go_tables_function(struct lm_go_tables *tables, uint64_t pc, struct lm_g
 bool lm_go_tables_find(struct lm_go_tables *tables, const char *name, struct lm_go_function *function);
 
 /*
- * From a frame to its caller: reads the return address through remote. False at the outermost frame (*complete true),
- * or where the stack cannot be followed (*complete false).
+ * From a frame to its caller: reads the return address through remote. The caller is exact if a signal came there.
+ * False at the outermost frame (*complete true), or where the stack cannot be followed (*complete false).
  */
 bool lm_go_tables_step(
 	struct lm_go_tables *tables, struct lm_remote *remote, struct lm_go_cursor *cursor, bool *complete);
 
-/* The lines that pc stands for, innermost first, at most max of them; 0 if it is in no function. */
+/* The lines that pc stands for, innermost first, at most max of them; 0 if it is in no function, or in one of those
+ * that the compiler puts between a call and what is called, which Go's own stack traces leave out too. */
 size_t lm_go_tables_lines(struct lm_go_tables *tables, uint64_t pc, bool exact, struct lm_go_line *lines, size_t max);
 
 #endif
