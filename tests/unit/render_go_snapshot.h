@@ -17,6 +17,11 @@ static const struct lm_snapshot_frame sender_stack[] = {
 		.line = 31,
 		.inlined = true},
 	{.function = "main.multiQuery.func1", .module = "api", .offset = 280, .file = "/srv/api/q.go", .line = 22},
+	{.function = "runtime.goexit",
+		.module = "api",
+		.offset = 100,
+		.file = "/go/src/runtime/asm_amd64.s",
+		.line = 1700},
 };
 static const struct lm_snapshot_member sender_members[] = {
 	{.id = 18,

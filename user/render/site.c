@@ -391,12 +391,14 @@ static void add_source(
 static void compose_stack(struct lm_page *page, const struct lm_render_options *options, struct lm_site_view *view)
 {
 	const struct lm_snapshot_site *site = view->site;
-	size_t first = site->kind == LM_SITE_GOROUTINE ? lm_site_go_runtime_frames(site) : 0;
+	size_t first = 0, end = site->stack_len;
 
-	for (size_t i = first, run; i < site->stack_len; i += run) {
+	if (site->kind == LM_SITE_GOROUTINE)
+		lm_site_go_frames(site, &first, &end);
+	for (size_t i = first, run; i < end; i += run) {
 		const struct lm_snapshot_frame *frame = &site->stack[i];
 
-		run = run_of(frame, site->stack_len - i);
+		run = run_of(frame, end - i);
 		lm_page_print(page, "%*s", INDENT, "");
 		add_frame(page, frame);
 		if (frame->inlined)

@@ -47,12 +47,21 @@ bool lm_site_go_creator(struct lm_page *page, const struct lm_snapshot_site *sit
 	return true;
 }
 
-size_t lm_site_go_runtime_frames(const struct lm_snapshot_site *site)
+static bool is_runtime(const struct lm_snapshot_frame *frame)
 {
-	size_t len = 0;
+	return frame->function && strncmp(frame->function, "runtime.", strlen("runtime.")) == 0;
+}
 
-	while (len < site->stack_len && site->stack[len].function &&
-		strncmp(site->stack[len].function, "runtime.", strlen("runtime.")) == 0)
-		len++;
-	return len == site->stack_len ? 0 : len;
+void lm_site_go_frames(const struct lm_snapshot_site *site, size_t *first, size_t *end)
+{
+	*first = 0;
+	*end = site->stack_len;
+	while (*first < *end && is_runtime(&site->stack[*first]))
+		(*first)++;
+	while (*end > *first && is_runtime(&site->stack[*end - 1]))
+		(*end)--;
+	if (*first < *end)
+		return;
+	*first = 0;
+	*end = site->stack_len;
 }

@@ -15,7 +15,8 @@ bool lm_site_go_head(struct lm_page *page, const struct lm_snapshot *snapshot, c
 /* "created by main.multiQuery in goroutine 1"; false if that is not known. The file is the caller's to add. */
 bool lm_site_go_creator(struct lm_page *page, const struct lm_snapshot_site *site);
 
-/* How many frames at the inner end are the runtime's own, which Go's dumps leave out. */
-size_t lm_site_go_runtime_frames(const struct lm_snapshot_site *site);
+/* The frames between those at both ends that are the runtime's own, which Go's dumps leave out: [*first, *end). All of
+ * them if there are no others. */
+void lm_site_go_frames(const struct lm_snapshot_site *site, size_t *first, size_t *end);
 
 #endif

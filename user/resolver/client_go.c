@@ -13,12 +13,12 @@
 
 struct lm_target_go {
 	uint32_t generation; /* of the worker that looked for it */
-	enum lm_go_status status;
+	enum lm_go_answer status;
 	bool failed;    /* the worker failed on it: it is not tried again */
 	unsigned early; /* times that it was too early */
 	bool told;      /* this worker's records have been told from the start */
 	char why[LM_GO_WHY_MAX], no_gc[LM_GO_WHY_MAX], no_objects[LM_GO_WHY_MAX];
-	char reasons[LM_GO_REASONS][LM_GO_REASON_MAX];
+	char reasons[LM_GO_REASONS_TOLD][LM_GO_REASON_MAX];
 	struct lm_go_summary summary;
 	const struct lm_module *module;
 };
@@ -88,7 +88,7 @@ static int ask_open(struct lm_resolver *resolver, struct lm_target *target, cons
 	memcpy(&reply, resolver->buffer, sizeof(reply));
 	go->status = reply.status <= LM_GO_REFUSED ? reply.status : LM_GO_REFUSED;
 	take_text(go->why, sizeof(go->why), reply.why);
-	for (int i = 0; i < LM_GO_REASONS; i++)
+	for (int i = 0; i < LM_GO_REASONS_TOLD; i++)
 		take_text(go->reasons[i], sizeof(go->reasons[i]), reply.reasons[i]);
 	return 0;
 }
@@ -350,7 +350,7 @@ bool lm_target_is_go(const struct lm_target *target)
 
 const char *lm_target_go_reason(const struct lm_target *target, uint8_t reason)
 {
-	if (!target->go || reason >= LM_GO_REASONS || !target->go->reasons[reason][0])
+	if (!target->go || reason >= LM_GO_REASONS_TOLD || !target->go->reasons[reason][0])
 		return NULL;
 	return target->go->reasons[reason];
 }

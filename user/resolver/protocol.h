@@ -147,7 +147,7 @@ struct lm_function_message {
 };
 
 /* What can be said of a program's goroutines. */
-enum lm_go_status {
+enum lm_go_answer {
 	LM_GO_NONE,    /* it is no Go program */
 	LM_GO_READY,   /* they can be read; a look: is complete */
 	LM_GO_EARLY,   /* its runtime has not started yet; a look: is not complete yet */
@@ -155,14 +155,14 @@ enum lm_go_status {
 };
 
 #define LM_GO_WHY_MAX 160
-#define LM_GO_REASONS 96 /* Go 1.27 has 45 */
+#define LM_GO_REASONS_TOLD 96 /* Go 1.27 has 45 */
 #define LM_GO_REASON_MAX 48
 
 struct lm_go_open_reply {
-	uint32_t status; /* enum lm_go_status */
+	uint32_t status; /* enum lm_go_answer */
 	uint32_t pad;
 	char why[LM_GO_WHY_MAX];
-	char reasons[LM_GO_REASONS][LM_GO_REASON_MAX]; /* Go's own words for each; "" where there are none */
+	char reasons[LM_GO_REASONS_TOLD][LM_GO_REASON_MAX]; /* Go's own words for each; "" where there are none */
 };
 
 struct lm_go_look_request {
@@ -172,7 +172,7 @@ struct lm_go_look_request {
 };
 
 struct lm_go_look_reply {
-	uint32_t status; /* enum lm_go_status */
+	uint32_t status; /* enum lm_go_answer */
 	uint32_t pad;
 	struct lm_go_summary summary;                                             /* its texts are those below */
 	char why[LM_GO_WHY_MAX], no_gc[LM_GO_WHY_MAX], no_objects[LM_GO_WHY_MAX]; /* "" for none */

@@ -27,11 +27,11 @@ static void put_text(char *out, size_t size, const char *text)
 
 static void put_reasons(const struct lm_goroutines *goroutines, struct lm_go_open_reply *reply)
 {
-	for (unsigned i = 0; i < LM_GO_REASONS; i++)
+	for (unsigned i = 0; i < LM_GO_REASONS_TOLD; i++)
 		put_text(reply->reasons[i], sizeof(reply->reasons[i]), lm_goroutines_reason(goroutines, i));
 }
 
-static enum lm_go_status status_of(int error)
+static enum lm_go_answer status_of(int error)
 {
 	switch (error) {
 	case 0:
