@@ -14,7 +14,6 @@
 #define VERSION_MAX 128
 #define BUILDINFO_MAGIC 0x697562206f4720ffull /* "\xff Go bui" */
 #define BUILDINFO_SEARCH (1u << 20)           /* bytes: it is close to the beginning of the data */
-#define SEARCH_MAX (1ull << 30)               /* bytes of a segment that is searched for tables */
 
 /* The beginning of the build information, as cmd/link/internal/ld/data.go writes it. */
 struct buildinfo {
@@ -44,7 +43,7 @@ static struct lm_go_range begin_of(struct lm_go_range range, uint64_t most)
 }
 
 /* At the beginning of what is written, or of what is only relocated. */
-static uint64_t search_buildinfo(const struct lm_go_memory *memory, const struct lm_go_binary *binary)
+static uint64_t search_buildinfo(struct lm_go_memory *memory, const struct lm_go_binary *binary)
 {
 	const uint64_t magic = BUILDINFO_MAGIC;
 	uint64_t at;
@@ -53,7 +52,7 @@ static uint64_t search_buildinfo(const struct lm_go_memory *memory, const struct
 		const struct lm_go_segment *segment = &binary->segments[i];
 
 		if (segment->writable && lm_go_memory_search(memory, begin_of(segment->range, BUILDINFO_SEARCH), &magic,
-						 1, accept_buildinfo, (void *)memory, &at))
+						 1, accept_buildinfo, memory, &at))
 			return at;
 	}
 	return 0;
@@ -83,7 +82,7 @@ static bool has_go_note(const struct lm_go_memory *memory, const struct lm_go_bi
 }
 
 /* No sections, or no file: the segments are there all the same, and say enough. */
-static bool is_go_without_sections(const struct lm_go_memory *memory, struct lm_go_binary *binary)
+static bool is_go_without_sections(struct lm_go_memory *memory, struct lm_go_binary *binary)
 {
 	binary->buildinfo = search_buildinfo(memory, binary);
 	return binary->buildinfo || has_go_note(memory, binary);
@@ -98,7 +97,7 @@ static bool read_headers(const struct lm_go_memory *memory, const struct lm_regi
 }
 
 static bool is_go(
-	const struct lm_go_memory *memory, const struct lm_region *region, bool is_main, struct lm_go_binary *binary)
+	struct lm_go_memory *memory, const struct lm_region *region, bool is_main, struct lm_go_binary *binary)
 {
 	enum lm_go_sections sections = LM_GO_SECTIONS_NONE;
 
@@ -114,8 +113,8 @@ static bool is_go(
 	return sections == LM_GO_SECTIONS_GO || (is_main && is_go_without_sections(memory, binary));
 }
 
-int lm_go_binary_find(const struct lm_go_memory *memory, const struct lm_region *regions, size_t regions_len,
-	struct lm_go_binary *binary)
+int lm_go_binary_find(
+	struct lm_go_memory *memory, const struct lm_region *regions, size_t regions_len, struct lm_go_binary *binary)
 {
 	const struct lm_region *last = NULL;
 	bool is_main = true;
@@ -205,7 +204,7 @@ bool lm_go_binary_version(
 }
 
 struct search {
-	const struct lm_go_memory *memory;
+	struct lm_go_memory *memory;
 	struct lm_go_layout *layout;
 	int minor;
 };
@@ -236,8 +235,8 @@ static bool find_header(const struct search *search, const struct lm_go_binary *
 			const struct lm_go_segment *segment = &binary->segments[i];
 
 			if (segment->writable == writable &&
-				lm_go_memory_search(search->memory, begin_of(segment->range, SEARCH_MAX), lm_go_magics,
-					LM_GO_MAGICS, accept_header, (void *)search, &at))
+				lm_go_memory_search(search->memory, segment->range, lm_go_magics, LM_GO_MAGICS,
+					accept_header, (void *)search, &at))
 				return true;
 		}
 	}
@@ -248,8 +247,8 @@ static bool find_moduledata_in(const struct search *search, struct lm_go_range r
 {
 	uint64_t at;
 
-	return lm_go_memory_search(search->memory, begin_of(range, SEARCH_MAX), &search->layout->pclntab, 1,
-		accept_moduledata, (void *)search, &at);
+	return lm_go_memory_search(
+		search->memory, range, &search->layout->pclntab, 1, accept_moduledata, (void *)search, &at);
 }
 
 static bool find_moduledata(const struct search *search, const struct lm_go_binary *binary)
@@ -269,7 +268,7 @@ static bool find_moduledata(const struct search *search, const struct lm_go_bina
 }
 
 int lm_go_binary_layout(
-	const struct lm_go_memory *memory, const struct lm_go_binary *binary, int minor, struct lm_go_layout *layout)
+	struct lm_go_memory *memory, const struct lm_go_binary *binary, int minor, struct lm_go_layout *layout)
 {
 	const struct search search = {.memory = memory, .layout = layout, .minor = minor};
 

@@ -33,8 +33,8 @@ struct lm_go_binary {
 };
 
 /* 0 or -ENOEXEC: none of the regions' modules is a Go program or library. */
-int lm_go_binary_find(const struct lm_go_memory *memory, const struct lm_region *regions, size_t regions_len,
-	struct lm_go_binary *binary);
+int lm_go_binary_find(
+	struct lm_go_memory *memory, const struct lm_region *regions, size_t regions_len, struct lm_go_binary *binary);
 
 /* The version that it was built with, at most size - 1 bytes of it, and its minor number (0: not known). False if it is
  * not known. */
@@ -44,6 +44,6 @@ bool lm_go_binary_version(
 /* Fills the layout. 0; -EAGAIN: the tables are there, but nothing leads to them yet; -ENOTSUP: there are none in a
  * known format. */
 int lm_go_binary_layout(
-	const struct lm_go_memory *memory, const struct lm_go_binary *binary, int minor, struct lm_go_layout *layout);
+	struct lm_go_memory *memory, const struct lm_go_binary *binary, int minor, struct lm_go_layout *layout);
 
 #endif

@@ -7,6 +7,8 @@
 #include <gelf.h>
 #include <string.h>
 
+#define SECTIONS_MAX 4096 /* Go's linker writes 40 */
+
 static void set_range(struct lm_go_range *range, uint64_t start, uint64_t len)
 {
 	uint64_t end;
@@ -49,7 +51,7 @@ enum lm_go_sections lm_go_image_sections(struct lm_elf *elf, struct lm_go_binary
 
 	if (elf_getshdrstrndx(elf->elf, &names))
 		return found;
-	while ((section = elf_nextscn(elf->elf, section))) {
+	for (int i = 0; i < SECTIONS_MAX && (section = elf_nextscn(elf->elf, section)); i++) {
 		GElf_Shdr shdr;
 		const char *name = gelf_getshdr(section, &shdr) ? elf_strptr(elf->elf, names, shdr.sh_name) : NULL;
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define FUNCTIONS_MAX 8000000u /* Kubernetes' largest programs have 200,000 */
-#define TABLE_MAX (1ull << 31)
+#define TABLE_MAX (1ull << 28) /* bytes */
 #define HEADER_WORDS 9
 #define MODULEDATA_WORDS 48
 

@@ -160,6 +160,7 @@ size_t lm_go_tables_lines(struct lm_go_tables *tables, uint64_t pc, bool exact, 
 
 	if (!lm_go_func_find(tables, pc, &func))
 		return 0;
+	tables->values_left = LM_GO_VALUES;
 	walk.pc = !exact && pc > func.entry ? pc - 1 : pc;
 	add_inlined(&walk);
 	add_line(&walk, func.name, func.id, false);

@@ -10,7 +10,10 @@
 
 int lm_go_memory_init(struct lm_go_memory *memory, int fd)
 {
-	*memory = (struct lm_go_memory){.fd = fd, .pages = calloc(LM_GO_PAGES, sizeof(*memory->pages))};
+	*memory = (struct lm_go_memory){.fd = fd,
+		.pages = calloc(LM_GO_PAGES, sizeof(*memory->pages)),
+		.search_bytes_left = LM_GO_SEARCH_BYTES,
+		.search_tries_left = LM_GO_SEARCH_TRIES};
 	return memory->pages ? 0 : -ENOMEM;
 }
 
@@ -20,7 +23,6 @@ void lm_go_memory_release(struct lm_go_memory *memory)
 		free(memory->pages[i].bytes);
 	free(memory->pages);
 	memory->pages = NULL;
-	memory->pages_len = 0;
 }
 
 /* How much could be read: up to the first page that is not there. */
@@ -61,7 +63,6 @@ static const struct lm_go_page *find_page(struct lm_go_memory *memory, uint64_t 
 		page->bytes = malloc(LM_GO_PAGE_BYTES);
 		if (!page->bytes)
 			return NULL;
-		memory->pages_len++;
 	}
 	page->address = start;
 	page->len = read_part(memory->fd, start, page->bytes, LM_GO_PAGE_BYTES);
@@ -117,6 +118,7 @@ void lm_go_window_init(struct lm_go_window *window, const struct lm_go_memory *m
 	window->memory = memory;
 	window->start = 0;
 	window->len = 0;
+	window->fills_left = LM_GO_WINDOW_FILLS;
 }
 
 const unsigned char *lm_go_window_at(struct lm_go_window *window, uint64_t address, size_t size)
@@ -125,6 +127,9 @@ const unsigned char *lm_go_window_at(struct lm_go_window *window, uint64_t addre
 		return NULL;
 	if (address < window->start || address - window->start > window->len ||
 		window->len - (address - window->start) < size) {
+		if (!window->fills_left)
+			return NULL;
+		window->fills_left--;
 		window->start = address;
 		window->len = read_part(window->memory->fd, address, window->bytes, LM_GO_WINDOW_BYTES);
 	}
@@ -140,26 +145,39 @@ static bool is_one_of(uint64_t word, const uint64_t *words, size_t words_len)
 	return false;
 }
 
-bool lm_go_memory_search(const struct lm_go_memory *memory, struct lm_go_range range, const uint64_t *words,
-	size_t words_len, bool (*accept)(void *context, uint64_t at), void *context, uint64_t *at)
+/* The next part of a range, of words_len words. */
+static bool read_words(struct lm_go_memory *memory, struct lm_go_range range, uint64_t *buffer, size_t *words_len)
 {
-	uint64_t address = (range.start + 7) & ~7ull, *buffer;
+	uint64_t size = range.end - range.start;
+
+	if (size > LM_GO_WINDOW_BYTES)
+		size = LM_GO_WINDOW_BYTES;
+	if (size > memory->search_bytes_left)
+		size = memory->search_bytes_left;
+	memory->search_bytes_left -= size;
+	*words_len = read_part(memory->fd, range.start, buffer, size) / sizeof(*buffer);
+	return *words_len;
+}
+
+bool lm_go_memory_search(struct lm_go_memory *memory, struct lm_go_range range, const uint64_t *words, size_t words_len,
+	bool (*accept)(void *context, uint64_t at), void *context, uint64_t *at)
+{
+	uint64_t *buffer = malloc(LM_GO_WINDOW_BYTES);
 	bool found = false;
+	size_t len;
 
 	if (!is_sane(range.start, 0) || !is_sane(range.end, 0))
-		return false;
-	buffer = malloc(LM_GO_WINDOW_BYTES);
-	while (buffer && !found && address < range.end) {
-		size_t wanted = range.end - address < LM_GO_WINDOW_BYTES ? range.end - address : LM_GO_WINDOW_BYTES;
-		size_t words_read = read_part(memory->fd, address, buffer, wanted) / sizeof(*buffer);
-
-		for (size_t i = 0; i < words_read && !found; i++) {
-			*at = address + i * sizeof(*buffer);
-			found = is_one_of(buffer[i], words, words_len) && accept(context, *at);
+		range.end = range.start;
+	range.start = (range.start + 7) & ~7ull;
+	while (buffer && !found && range.start < range.end && read_words(memory, range, buffer, &len)) {
+		for (size_t i = 0; i < len && !found && memory->search_tries_left; i++) {
+			if (!is_one_of(buffer[i], words, words_len))
+				continue;
+			*at = range.start + i * sizeof(*buffer);
+			found = accept(context, *at);
+			memory->search_tries_left--;
 		}
-		if (words_read < LM_GO_WINDOW_BYTES / sizeof(*buffer))
-			break;
-		address += LM_GO_WINDOW_BYTES;
+		range.start += len * sizeof(*buffer);
 	}
 	free(buffer);
 	return found;

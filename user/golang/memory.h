@@ -13,6 +13,9 @@
 #define LM_GO_PAGE_BYTES 4096u
 #define LM_GO_PAGES 2048u /* kept at most: 8 MiB. Pages that lie as far apart share a place */
 #define LM_GO_WINDOW_BYTES 65536u
+#define LM_GO_WINDOW_FILLS 16384        /* 1 GiB: far more than the tables of any program */
+#define LM_GO_SEARCH_BYTES (1ull << 30) /* that are searched in all */
+#define LM_GO_SEARCH_TRIES 4096         /* words that may turn out not to be what was searched for */
 
 struct lm_go_page {
 	uint64_t address;
@@ -22,8 +25,9 @@ struct lm_go_page {
 
 struct lm_go_memory {
 	int fd;
-	size_t pages_len; /* that have bytes */
 	struct lm_go_page *pages;
+	uint64_t search_bytes_left;
+	unsigned search_tries_left;
 };
 
 /* The descriptor must outlive it. 0 or -ENOMEM. */
@@ -43,6 +47,7 @@ struct lm_go_window {
 	const struct lm_go_memory *memory;
 	uint64_t start;
 	size_t len;
+	unsigned fills_left; /* who leads from one end to the other again and again is not followed for ever */
 	unsigned char bytes[LM_GO_WINDOW_BYTES];
 };
 
@@ -58,9 +63,9 @@ struct lm_go_range {
 
 /*
  * Looks through the range for an aligned word that is one of those in words, up to the first that is accepted:
- * true, and *at is its address. Ends where memory cannot be read.
+ * true, and *at is its address. Ends where memory cannot be read, and where enough has been searched in all.
  */
-bool lm_go_memory_search(const struct lm_go_memory *memory, struct lm_go_range range, const uint64_t *words,
-	size_t words_len, bool (*accept)(void *context, uint64_t at), void *context, uint64_t *at);
+bool lm_go_memory_search(struct lm_go_memory *memory, struct lm_go_range range, const uint64_t *words, size_t words_len,
+	bool (*accept)(void *context, uint64_t at), void *context, uint64_t *at);
 
 #endif

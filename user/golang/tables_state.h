@@ -8,7 +8,8 @@
 #include "user/golang/memory.h"
 #include "user/golang/tables.h"
 
-#define LM_GO_STEPS 4096 /* places in the cache of frames */
+#define LM_GO_STEPS 4096     /* places in the cache of frames */
+#define LM_GO_VALUES 1000000 /* runs of pcvalue tables that one question may cost: 5 ms */
 
 /* What stepping over a frame takes, by its program counter. */
 struct lm_go_frame {
@@ -33,6 +34,7 @@ struct lm_go_tables {
 	struct lm_go_layout layout;
 	char version[32];
 	int minor;
+	unsigned values_left; /* runs that may still be read for what is being asked */
 	bool wrapper_sought;
 	uint8_t wrapper_id;       /* func_id of what the compiler put between functions; 0: not known */
 	struct lm_go_text *texts; /* those that were given out, by address */

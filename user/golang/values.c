@@ -3,7 +3,6 @@
  */
 #include "user/golang/tables_state.h"
 
-#define STEPS_MAX (1u << 20)
 #define PART_BYTES 64
 
 /* Bytes of a table, a few at a time. */
@@ -55,10 +54,11 @@ bool lm_go_value_find(
 
 	if (!offset)
 		return false;
-	for (unsigned step = 0; step < STEPS_MAX; step++) {
+	for (bool first = true; tables->values_left; first = false) {
 		uint32_t change, size;
 
-		if (!next_number(&bytes, &change) || (!change && step) || !next_number(&bytes, &size))
+		tables->values_left--;
+		if (!next_number(&bytes, &change) || (!change && !first) || !next_number(&bytes, &size))
 			return false;
 		/* the sign is the lowest bit */
 		sum += -(change & 1) ^ change >> 1;
