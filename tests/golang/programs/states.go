@@ -17,9 +17,10 @@ import (
 )
 
 var (
-	deep = flag.Int("deep", 250, "calls of the deepest recursion")
+	deep = flag.Int("deep", 110, "calls of the deepest recursion: Go prints 100 frames, leakmon 128")
 
 	never    = make(chan int)
+	unheard  = make(chan int)
 	full     = make(chan string, 2)
 	nothing  chan int
 	lock     sync.Mutex
@@ -42,7 +43,7 @@ func start(functions ...func()) {
 
 // --- states
 
-func chanSend()     { started.Done(); never <- 1 }
+func chanSend()     { started.Done(); unheard <- 1 }
 func chanSendFull() { started.Done(); full <- "third" }
 func chanReceive()  { started.Done(); sink += <-never }
 

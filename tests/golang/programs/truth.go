@@ -34,7 +34,7 @@ var (
 	logLock   sync.Mutex
 	random    *rand.Rand
 	burst     int
-	questions = map[string]func() map[string]interface{}{"count": count, "gc": gc}
+	questions = map[string]func() map[string]interface{}{"count": count, "gc": gc, "stacks": stacks}
 )
 
 type facts = map[string]interface{}
@@ -132,6 +132,12 @@ func answer() {
 
 func count() facts {
 	return facts{"goroutines": runtime.NumGoroutine()}
+}
+
+// stacks is what Go prints at GOTRACEBACK=all: without frames of the runtime, and of wrappers.
+func stacks() facts {
+	text := make([]byte, 1<<20)
+	return facts{"text": string(text[:runtime.Stack(text, true)])}
 }
 
 func gc() facts {
