@@ -8,7 +8,8 @@ import re
 HEAD = re.compile(r"goroutine (\d+) (?:gp=\S+ m=\S+(?: mp=\S+)? )?\[(.*)\](?: \{.*\})?:")
 CREATOR = re.compile(r"created by (.*?)(?: in goroutine (\d+))?")
 PLACE = re.compile(r"\t(.*?):(\d+)(?: .*)?")
-HIDDEN = {"runtime.goexit", "runtime.deferCallSave"}  # the latter is a wrapper of the runtime's own, up to 1.20
+# Wrappers of the runtime's own, up to 1.21, beside the end of every stack.
+HIDDEN = {"runtime.goexit", "runtime.deferCallSave", "runtime.runOpenDeferFrame"}
 GAP = "..."  # in the place of a function: frames that were left out
 CALL = re.compile(r"(\S.*?)(?:\(([^()]*)\))?")  # go-dump prints no arguments
 ELIDED = re.compile(r"\.\.\.(?:additional|\d+) frames elided\.\.\.")
