@@ -54,6 +54,9 @@ func begin() {
 	}
 	flag.Parse()
 	random = rand.New(rand.NewSource(*seed))
+	if shape == "fixed" {
+		*fixed = true
+	}
 	if *path != "" {
 		file, err := os.OpenFile(*path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 		must(err)
