@@ -166,7 +166,7 @@ def a_seed_that_starts_under_the_eyes_is_likely_within_one_horizon(t):
     watch.end()
 
 
-@test("pool", "web", "bursts", "fanout", "tickers")
+@test("pool", "web")
 def a_healthy_program_is_silent(t, shape):
     process = start(t, built("healthy"), shape, "-scale", "18", "-rate", "400")
     watch = Watch(t, *FAST, "-p", process.pid, "1s")
