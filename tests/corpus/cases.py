@@ -7,7 +7,7 @@ import dataclasses
 @dataclasses.dataclass(frozen=True)
 class Case:
     name: str
-    source: str  # in programs/
+    source: str  # in programs/, those in Go in tests/golang/programs/
     shape: str = ""
     expect: str = "leak"  # leak, deadlock, orphaned_lock, stuck, unconfirmed, silent or ambiguous
     arrival: str = "steady"
@@ -18,7 +18,7 @@ class Case:
 
     @property
     def language(self):
-        return {"c": "C", "cpp": "C++", "rs": "Rust", "java": "Java", "py": "Python"}[self.source.rsplit(".", 1)[1]]
+        return {"c": "C", "cpp": "C++", "rs": "Rust", "java": "Java", "py": "Python", "go": "Go"}[self.source.rsplit(".", 1)[1]]
 
 
 def leak(name, source, shape="", **more):
@@ -81,6 +81,30 @@ CASES = [
     # One in a hundred.
     leak("c-busy-threads", "busy.c", "threads", horizons=3.2),
     leak("c-busy-pool", "busy.c", "pool", horizons=3.2, one_look=False),
+    # Goroutines: answers that nobody takes, a word to nobody, and what else keeps them waiting.
+    leak("go-multiquery", "multiquery.go", rate=8),
+    leak("go-multiquery-irregular", "multiquery.go", arrival="irregular", rate=12),
+    leak("go-multiquery-bursts", "multiquery.go", arrival="bursts", rate=24, one_look=False),
+    leak("go-multiquery-fast", "multiquery.go", rate=1800, horizons=1.2, one_look=False),  # every second
+    leak("go-agent", "agent.go"),
+    leak("go-agent-irregular", "agent.go", arrival="irregular", rate=24),
+    leak("go-agent-accelerating", "agent.go", arrival="accelerating"),
+    leak("go-timeout", "leaks.go", "timeout"),
+    leak("go-context", "leaks.go", "context"),
+    leak("go-lock", "leaks.go", "lock"),
+    leak("go-waitgroup", "leaks.go", "waitgroup"),
+    leak("go-worker", "leaks.go", "worker"),
+    silent("go-multiquery-fixed", "multiquery.go", "fixed", rate=1800),
+    silent("go-agent-fixed", "agent.go", "fixed", rate=1800),
+    silent("go-pool", "healthy.go", "pool", rate=3600),
+    silent("go-elastic", "healthy.go", "elastic", rate=3600),
+    silent("go-web", "healthy.go", "web", rate=300),
+    silent("go-tickers", "healthy.go", "tickers"),
+    silent("go-fanout", "healthy.go", "fanout", rate=1800),
+    silent("go-later", "healthy.go", "later", rate=3600),
+    silent("go-contexts", "healthy.go", "contexts", rate=3600),
+    silent("go-bursts", "healthy.go", "bursts"),
+    silent("go-broadcast", "healthy.go", "broadcast", rate=300),
     silent("pool-reuse", "pools.c", "reuse"),
     silent("pool-autoscale", "pools.c", "autoscale"),
     silent("pool-lifo", "pools.c", "lifo"),

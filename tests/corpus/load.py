@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Clients of one server on loopback: at most 60, that come, ask now and then over one connection, and leave.
 
-load.py PROTOCOL PORT SHAPE --scale S --seed N: runs until it is ended; protocols: http, etcd, redis, mysql; shapes:
-constant, ramp, bursts. Prints a line of JSON a second: {"clients", "answers", "errors"}.
+load.py PROTOCOL PORT SHAPE --scale S --seed N: runs until it is ended; protocols: http, etcd, prometheus, redis, mysql;
+shapes: constant, ramp, bursts. Prints a line of JSON a second: {"clients", "answers", "errors"}.
 """
 
 import argparse
@@ -50,6 +50,10 @@ class Etcd(Http):
         self.request = head.encode() + body
 
 
+class Prometheus(Http):
+    request = b"GET /api/v1/query?query=sum(rate(prometheus_http_requests_total[1m])) HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
 class Redis:
     async def greet(self, reader, writer):
         pass
@@ -84,7 +88,7 @@ class Mysql:
             raise ValueError("not done")
 
 
-PROTOCOLS = {"http": Http, "etcd": Etcd, "redis": Redis, "mysql": Mysql}
+PROTOCOLS = {"http": Http, "etcd": Etcd, "prometheus": Prometheus, "redis": Redis, "mysql": Mysql}
 
 
 async def be_client(options):

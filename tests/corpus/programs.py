@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Builds the programs of the corpus, starts them, reads what they log, and ends them by their PID."""
+"""Builds the programs of the corpus (those in Go stand in tests/golang/programs), starts them, reads what they log, and ends them by their PID."""
 
 import contextlib
 import json
@@ -12,6 +12,10 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "golang"))
+
+import toolchains  # noqa: E402
+
 SOURCES = HERE / "programs"
 BUILT = HERE.parents[1] / "build" / "tests" / "corpus"
 READY_DEADLINE_S = 30
@@ -22,6 +26,8 @@ COMPILERS = {
     "Rust": "rustc --edition 2021 -O -g -o $out $in",
     "Java": "javac -d $out -sourcepath $sources $in",
 }
+
+GO_VERSION = "1.24"
 
 _locks = {}
 _locks_lock = threading.Lock()
@@ -60,6 +66,11 @@ def command(case):
     """The words that start the case's program; builds it."""
     if case.language == "Python":
         return [os.path.realpath(sys.executable), str(SOURCES / case.source)]
+    if case.language == "Go":
+        try:
+            return [str(toolchains.build(pathlib.Path(case.source).stem, GO_VERSION))]
+        except toolchains.Missing as missing:
+            raise Skip(str(missing)) from None
     with _locks_lock:
         lock = _locks.setdefault(case.source, threading.Lock())
     with lock:
@@ -116,6 +127,10 @@ class Program:
     @property
     def leaks(self):
         return [(entry["t"], entry["tid"]) for entry in self.events("leak")]
+
+    def wrong_totals(self, _leakmon):
+        """Only servers count themselves."""
+        return []
 
     def notes(self):
         """What to print beside the result."""

@@ -71,6 +71,7 @@ def watch_case(score, options, directory):
         findings = watch.end()
         score.watched_s = time.monotonic() - begun
         leaks = program.leaks
+        score.why += program.wrong_totals(options.leakmon)
         score.notes += program.notes()
         if asks:
             looks[1] = look_once(options.leakmon, program.pids, scale_s)

@@ -3,9 +3,11 @@
 
 import contextlib
 import dataclasses
+import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -145,6 +147,27 @@ def etcd(home, port, _scale_s):
             f"default={peer}"], {}, "etcd"
 
 
+def prometheus(home, port, scale_s):
+    every = max(1, scale_s / 120)
+    config = write(home / "prometheus.yml", f"""
+        global: {{ scrape_interval: {every:.0f}s, scrape_timeout: {every:.0f}s }}
+        scrape_configs: [{{ job_name: itself, static_configs: [{{ targets: ["127.0.0.1:{port}"] }}] }}]""")
+    return [find("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={home}/data",
+            f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"], {}, "prometheus"
+
+
+def caddy(home, port, scale_s):
+    write(home / "html" / "page", "hello\n")
+    config = write(home / "caddy.json", json.dumps({
+        "admin": {"listen": f"127.0.0.1:{free_port()}", "config": {"persist": False}},
+        "apps": {"http": {"servers": {"own": {
+            "listen": [f"127.0.0.1:{port}"], "automatic_https": {"disable": True},
+            "idle_timeout": f"{max(1, scale_s / 24):.0f}s", "routes": [
+                {"match": [{"path": ["/metrics"]}], "handle": [{"handler": "metrics"}]},
+                {"handle": [{"handler": "file_server", "root": f"{home}/html"}]}]}}}}}))
+    return [find("caddy"), "run", "--config", str(config)], {"HOME": str(home), "XDG_DATA_HOME": str(home)}, "http"
+
+
 def node(home, port, scale_s):
     script = write(home / "server.js", f"""
         const http = require('http'), fs = require('fs');
@@ -154,7 +177,10 @@ def node(home, port, scale_s):
     return [find("node"), str(script)], {"HOME": str(home)}, "http"
 
 
-SERVERS = {function.__name__: function for function in (nginx, apache, mariadb, redis, tomcat, etcd, node)}
+SERVERS = {function.__name__: function
+           for function in (nginx, apache, mariadb, redis, tomcat, etcd, prometheus, caddy, node)}
+GO_SERVERS = ("etcd", "prometheus", "caddy")  # which count their goroutines themselves
+TOTAL_TRIES, TOTAL_SLACK = 20, 3
 CASES = [ServerCase(server, load) for server in SERVERS for load in LOADS]
 
 
@@ -177,7 +203,7 @@ class Server:
         home.mkdir()
         self.errors = open(directory / "server.log", "w+b")
         self.load_log = open(directory / "load.log", "w+b")
-        self.load = None
+        self.load, self.case, self.totals = None, case, None
         words, more, protocol = SERVERS[case.server](home, self.port, scale_s)
         self.child = subprocess.Popen(words, cwd=home, env={**os.environ, **more}, stdin=subprocess.DEVNULL,
                                       stdout=self.errors, stderr=self.errors)
@@ -210,7 +236,10 @@ class Server:
         return json.loads(lines[-1]) if lines else {"answers": 0, "errors": 0}
 
     def notes(self):
-        return ["{answers} answers, {errors} errors".format(**self.counts())]
+        notes = ["{answers} answers, {errors} errors".format(**self.counts())]
+        if self.totals:
+            notes.append("goroutines by its own count, by leakmon's, by its own: {}, {}, {}".format(*self.totals))
+        return notes
 
     def _wait_answers(self):
         end = time.monotonic() + START_DEADLINE_S
@@ -219,6 +248,33 @@ class Server:
             if time.monotonic() > end:
                 raise Broken(f"the server answers nothing: {self.counts()} {self._messages()}")
             time.sleep(0.2)
+
+    def own_total(self, connection):
+        """How many goroutines the server says that it has."""
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode(errors="replace")
+        found = re.search(r"^go_goroutines (\d+)", text, re.M)
+        if not found:
+            raise Broken(f"{self.case.server} does not tell its goroutines: {text[:200]}")
+        return int(found[1])
+
+    def wrong_totals(self, leakmon):
+        """Why leakmon's count of goroutines is not the server's own; [] if it is, or if the server is not of Go."""
+        if self.case.server not in GO_SERVERS:
+            return []
+        connection, tried = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10), []
+        with contextlib.closing(connection):
+            for _ in range(TOTAL_TRIES):  # under load the count changes all the time
+                before = self.own_total(connection)
+                done = subprocess.run([leakmon, "snapshot", "--json", "-p", str(self.child.pid)], capture_output=True,
+                                      stdin=subprocess.DEVNULL, timeout=60, check=False)
+                after = self.own_total(connection)
+                total = json.loads(done.stdout)["totals"]["goroutines"] if done.returncode == 0 else None
+                tried.append((before, total, after))
+                if total is not None and min(before, after) - TOTAL_SLACK <= total <= max(before, after) + TOTAL_SLACK:
+                    self.totals = tried[-1]
+                    return []
+        return [f"goroutines by its own count, by leakmon's, by its own: {tried[-5:]}"]
 
     def _messages(self):
         self.errors.seek(0)

@@ -127,6 +127,13 @@ class Names(unittest.TestCase):
         self.assertEqual(application_leaf(stack), "next")
         self.assertIsNone(application_leaf(stack[:3]))
 
+    def test_the_leaf_of_a_goroutine_is_in_no_package_of_the_library(self):
+        names = ["runtime.gopark", "internal/poll.(*FD).Read", "net/http.(*conn).serve", "sync.(*Mutex).Lock"]
+        stack = [frame(name, file="/go/src/x.go") for name in names]
+        for own in ("main.(*agent).round", "main.each[...].func1", "go.etcd.io/etcd/server/v3/lease.(*lessor).runLoop"):
+            self.assertEqual(application_leaf([*stack, frame(own, file="/srv/x.go")]), own)
+        self.assertIsNone(application_leaf(stack))
+
     def test_plain_names(self):
         for name, plain in (("peers::receive_all::h0123456789abcdef", "receive_all"), ("take_job", "take_job"),
                             ("void lock_other<std::mutex>(std::mutex&)", "lock_other")):

@@ -23,6 +23,8 @@ NANOSECONDS_PER_TICK = 10_000_000  # of the start time of a process in /proc
 
 CLASSES = set("""futex_mutex futex_rwlock futex_cond futex_sem futex_barrier futex_join futex_pi futex_other poll socket
     pipe file disk sleep wait_child signal io_uring stopped other""".split())
+GO_CLASSES = set("""chan_send chan_receive chan_send_nil chan_receive_nil select select_no_cases mutex rwmutex_read
+    rwmutex_write cond waitgroup semaphore sleep io syscall other""".split())
 LEVELS = {"suspect", "likely", "confirmed"}
 TYPES = {"leak", "deadlock", "orphaned_lock", "pileup", "stuck", "connections"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
@@ -56,7 +58,7 @@ KINDS = {
     "site": lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{16}", value)),
     "hex": lambda value: isinstance(value, str) and bool(re.fullmatch("([0-9a-f]{2})+", value)),
     "object": lambda value: is_text(value) or is_count(value),
-    "class": lambda value: value in CLASSES,
+    "class": lambda value: value in CLASSES | GO_CLASSES,
     "level": lambda value: value in LEVELS,
     "type": lambda value: value in TYPES,
     "thread kind": lambda value: value in ("thread", "goroutine"),
@@ -77,12 +79,12 @@ SCHEMA = {
     "interval_s": "duration?", "watching_s": "duration?", "complete": "bool",
     "losses": {name: "count" for name in """ring_full storage_failed program_missed scan_truncated torn_reads
         unwind_failed symbol_failed skipped_processes""".split()},
-    "totals": {"processes": "count", "threads": "count", "blocked_threads": "count", "goroutines": "null",
+    "totals": {"processes": "count", "threads": "count", "blocked_threads": "count", "goroutines": "count?",
                "sites": "count", "findings": {level: "count" for level in LEVELS}},
     "processes": [{
         "pid": "positive", "start_time": "time?", "comm": "text?", "exe": "text?", "build_id": "hex?",
-        "runtime": "text?", "go_version": "null", "container_id": "text?", "threads": "count?",
-        "blocked_threads": "count?", "goroutines": "null", "rss_bytes": "positive?",
+        "runtime": "text?", "go_version": "text?", "container_id": "text?", "threads": "count?",
+        "blocked_threads": "count?", "goroutines": "count?", "rss_bytes": "positive?",
         "unavailable": [{"what": "text", "why": "text"}]}],
     "sites": [{
         "site": "site", "pid": "positive", "kind": "thread kind",
@@ -103,7 +105,14 @@ SCHEMA = {
 }
 # What is there beyond the contract's own example, checked where it is there.
 EXTRA_MEMBER = {"blocked_total_s": "duration?", "preempted_total_s": "duration?", "longest_wait_s": "duration?",
-                "waits": "count?", "exact": "bool?", "last_futex_wait": "futex wait?", "last_futex_wake": "futex wake?"}
+                "waits": "count?", "exact": "bool?", "last_futex_wait": "futex wait?", "last_futex_wake": "futex wake?",
+                "parent": "positive?", "stack_bytes": "positive?", "locked_to_thread": "bool", "labels": "text?"}
+# Of Go programs, and of their goroutines.
+GO = {"version": "text?", "gc_count": "count?", "heap_live_bytes": "count?", "goroutines": "count?",
+      "gc_per_min": "duration?", "heap_bytes_per_h": "number?"}
+CREATOR = {"function": "text?", "file": "text?", "line": "positive?", "parent": "positive?", "creators": "positive"}
+CHANNEL = {"address": "object", "len": "count", "cap": "count", "closed": "bool", "senders": "count",
+           "receivers": "count"}
 
 
 def check_schema(value, schema, path="snapshot"):
@@ -142,9 +151,11 @@ def check_snapshot(snapshot, all_sites=True):
     check_equal(len(set(keys)), len(keys), "pid and site name one row")
     if all_sites:
         check_equal(totals["sites"], len(sites), "totals.sites")
-        check_equal(totals["blocked_threads"], sum(site["count"] for site in sites), "totals.blocked_threads")
+        check_equal(totals["blocked_threads"], sum(site["count"] for site in sites if site["kind"] == "thread"),
+                    "totals.blocked_threads")
     check(totals["blocked_threads"] <= totals["threads"], "more blocked threads than threads", totals)
     processes = {process["pid"]: process for process in snapshot["processes"]}
+    check_goroutines(snapshot)
     for site in sites:
         check_site(site, now, snapshot["watching_s"], processes)
     for level in LEVELS:
@@ -154,6 +165,27 @@ def check_snapshot(snapshot, all_sites=True):
         check(not all_sites or (finding["pid"], finding["site"]) in keys, "a finding names no listed site", finding)
         check(finding["type"] not in ("leak", "connections") or None not in finding["evidence"].values()
               or finding["evidence"]["longest_completed_s"] is None, "a finding about growth has its evidence", finding)
+
+
+def check_goroutines(snapshot):
+    """What must hold of Go programs: each says its goroutines, or why it cannot."""
+    programs = [process for process in snapshot["processes"] if process.get("go")]
+    for process in programs:
+        check_schema(process["go"], GO, "go")
+        check_equal((process["go_version"], process["goroutines"]), (process["go"]["version"], process["go"]["goroutines"]),
+                    "version and goroutines", process)
+        whys = {item["what"] for item in process["unavailable"]}
+        check("goroutines" in whys or process["goroutines"] is not None, "goroutines without a number or a reason", process)
+        check(whys & {"gc", "goroutines"} or process["go"]["gc_count"] is not None, "no count of collections, and no reason", process)
+    counts = [process["goroutines"] for process in programs if process["goroutines"] is not None]
+    check_equal(snapshot["totals"]["goroutines"], sum(counts) if counts else None, "totals.goroutines", programs)
+    for site in snapshot["sites"]:
+        is_go = site["kind"] == "goroutine"
+        check(site["wait"]["class"] in (GO_CLASSES if is_go else CLASSES), "a class of the other kind", site)
+        check(is_go or not site["created_by"], "a thread has no creator", site)
+        for name, schema in (("created_by", CREATOR), ("channel", CHANNEL)):
+            if site.get(name):
+                check_schema(site[name], schema, name)
 
 
 def check_site(site, now, watching_s, processes):
