@@ -19,7 +19,7 @@
 #define GOID_BATCH 16 /* goids that a P takes at a time */
 
 struct finder {
-	const struct lm_go_memory *memory;
+	struct lm_go_memory *memory;
 	struct lm_go_tables *tables;
 	struct lm_go_runtime *runtime;
 	struct lm_go_code code;
@@ -259,7 +259,7 @@ static int find_all(struct finder *finder, const char **why)
 }
 
 int lm_go_runtime_find(
-	const struct lm_go_memory *memory, struct lm_go_tables *tables, struct lm_go_runtime *runtime, const char **why)
+	struct lm_go_memory *memory, struct lm_go_tables *tables, struct lm_go_runtime *runtime, const char **why)
 {
 	struct finder *finder = calloc(1, sizeof(*finder));
 	int minor, error;

@@ -33,8 +33,8 @@ struct lm_go_runtime {
 };
 
 /* 0; -ENOTSUP with *why (static text); -EAGAIN: it has not started yet; -ENOMEM. */
-int lm_go_runtime_find(const struct lm_go_memory *memory, struct lm_go_tables *tables, struct lm_go_runtime *runtime,
-	const char **why);
+int lm_go_runtime_find(
+	struct lm_go_memory *memory, struct lm_go_tables *tables, struct lm_go_runtime *runtime, const char **why);
 
 /* What a wait that Go calls so is. */
 enum lm_go_state lm_go_reason_state(const char *text);
