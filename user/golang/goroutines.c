@@ -9,6 +9,8 @@
 
 #include "user/golang/goroutines_state.h"
 
+#define SEARCH_TRIES 131072 /* words of data that may turn out to be no wait reason: 0.2 s */
+
 int lm_goroutines_new(int mem_fd, struct lm_go_tables *tables, const struct lm_region *regions, size_t regions_len,
 	struct lm_goroutines **out, const char **why)
 {
@@ -20,7 +22,8 @@ int lm_goroutines_new(int mem_fd, struct lm_go_tables *tables, const struct lm_r
 	*why = NULL;
 	if (!goroutines)
 		return -ENOMEM;
-	goroutines->memory.fd = mem_fd;
+	goroutines->memory = (struct lm_go_memory){
+		.fd = mem_fd, .search_bytes_left = LM_GO_SEARCH_BYTES, .search_tries_left = SEARCH_TRIES};
 	goroutines->tables = tables;
 	goroutines->sudog_slot = -1;
 	goroutines->chunk = malloc(LM_GO_CHUNK_BYTES);
