@@ -12,7 +12,6 @@
 #define NS_PER_S 1000000000ull
 #define SLICE_NS (NS_PER_S / 2)
 #define LOOK_NS (4 * NS_PER_S) /* of one program, at most */
-#define RECORDS 1024
 #define STACKS 64
 
 static uint64_t now_on(clockid_t clock)
@@ -25,10 +24,10 @@ static uint64_t now_on(clockid_t clock)
 
 static int take_records(struct lm_monitor *monitor, struct lm_resolver *resolver, struct lm_process *process)
 {
-	static struct lm_go_record records[RECORDS];
+	static struct lm_go_record records[LM_TARGET_GO_CHANGES];
 
 	for (;;) {
-		int len = lm_target_go_changes(resolver, process->target, records, RECORDS), error = 0;
+		int len = lm_target_go_changes(resolver, process->target, records), error = 0;
 
 		if (len <= 0)
 			return len;

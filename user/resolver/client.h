@@ -74,9 +74,9 @@ int lm_target_unwind(struct lm_resolver *resolver, struct lm_target *target, str
  */
 int lm_target_go_look(struct lm_resolver *resolver, struct lm_target *target, uint64_t budget_ns,
 	const struct lm_go_summary **summary, bool *anew, const char **why);
-/* The next records of what has changed, at most max; 0 when there are no more, or -errno as above. */
-int lm_target_go_changes(
-	struct lm_resolver *resolver, struct lm_target *target, struct lm_go_record *records, size_t max);
+/* The next records of what has changed, at most LM_TARGET_GO_CHANGES; 0 when there are no more, or -errno as above. */
+#define LM_TARGET_GO_CHANGES (65536 / sizeof(struct lm_go_record)) /* as many as a message may hold */
+int lm_target_go_changes(struct lm_resolver *resolver, struct lm_target *target, struct lm_go_record *records);
 
 /* Where a goroutine was created. Texts are owned by whoever has it, NULL if they are not known. */
 struct lm_target_go_creator {

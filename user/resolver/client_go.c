@@ -232,8 +232,7 @@ int lm_target_go_look(struct lm_resolver *resolver, struct lm_target *target, ui
 	return 0;
 }
 
-int lm_target_go_changes(
-	struct lm_resolver *resolver, struct lm_target *target, struct lm_go_record *records, size_t max)
+int lm_target_go_changes(struct lm_resolver *resolver, struct lm_target *target, struct lm_go_record *records)
 {
 	struct lm_reply_head head;
 	int size = lm_resolver_ask(resolver, LM_MESSAGE_GO_CHANGES, &target->id, sizeof(target->id), -1);
@@ -243,7 +242,7 @@ int lm_target_go_changes(
 	if ((size_t)size < sizeof(head))
 		return judge(resolver, target, -EPROTO);
 	memcpy(&head, resolver->buffer, sizeof(head));
-	if (head.len > max || (size_t)size != sizeof(head) + head.len * sizeof(*records))
+	if (head.len > LM_TARGET_GO_CHANGES || (size_t)size != sizeof(head) + head.len * sizeof(*records))
 		return judge(resolver, target, -EPROTO);
 	memcpy(records, resolver->buffer + sizeof(head), head.len * sizeof(*records));
 	return head.len;
