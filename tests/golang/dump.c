@@ -200,9 +200,11 @@ static bool is_shown(const struct options *options, const struct lm_go_line *lin
 	       (strncmp(function, "runtime.", 8) != 0 || (function[8] >= 'A' && function[8] <= 'Z'));
 }
 
-static void print_line(const char *function, const struct lm_go_line *line)
+/* Arguments are not known; of what was inlined Go does not know them either. */
+static void print_line(const struct lm_go_line *line)
 {
-	printf("%s\n\t%s:%u\n", function ? function : "?", line->file ? line->file : "?", line->line);
+	printf("%s(%s)\n\t%s:%u\n", line->function ? line->function : "?", line->inlined ? "..." : "",
+		line->file ? line->file : "?", line->line);
 }
 
 /* Function and place are those of the code that was compiled, inlined or not. */
@@ -233,7 +235,7 @@ static void print_stack(struct target *target, const struct options *options, co
 
 		for (size_t line = 0; line < lines_len; line++) {
 			if (is_shown(options, &lines[line], i == 0 && line == 0))
-				print_line(lines[line].function, &lines[line]);
+				print_line(&lines[line]);
 		}
 	}
 	if (creator_pc)
