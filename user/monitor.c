@@ -296,6 +296,7 @@ static void begin_stay(struct lm_thread *thread)
 {
 	thread->stay_since_ns = thread->wait_since_ns;
 	thread->ticks = false;
+	thread->calm_looks = 0;
 }
 
 static void end_stay(struct lm_monitor *monitor, struct lm_thread *thread, uint64_t at_ns)
@@ -335,6 +336,18 @@ static void go_on(
 	expect_stack(thread, record);
 }
 
+/* An odd change is none where there was none for long; it must be long until the next. */
+static enum lm_stay_change weigh(struct lm_thread *thread, enum lm_stay_change change)
+{
+	if (change == LM_STAY_ODD) {
+		change = thread->calm_looks == LM_STAY_CALM_LOOKS ? LM_STAY_UNSURE : LM_STAY_ENDED;
+		thread->calm_looks = 0;
+	} else if (change == LM_STAY_GOES_ON && thread->calm_looks < LM_STAY_CALM_LOOKS) {
+		thread->calm_looks++;
+	}
+	return change;
+}
+
 static void take_blocked(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
 {
 	struct lm_stay_point before = thread->stay;
@@ -345,7 +358,7 @@ static void take_blocked(struct lm_monitor *monitor, struct lm_thread *thread, c
 	copy_facts(thread, record);
 	lm_stay_note(&thread->stay, record, thread->wait_since_ns);
 	if (before.at_ns)
-		change = lm_stay_compare(&before, &thread->stay);
+		change = weigh(thread, lm_stay_compare(&before, &thread->stay));
 	if (change == LM_STAY_GOES_ON || change == LM_STAY_UNSURE) {
 		go_on(monitor, thread, record, change == LM_STAY_GOES_ON);
 	} else if (change == LM_STAY_WOKEN && thread->resident.group) {

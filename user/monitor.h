@@ -91,6 +91,7 @@ struct lm_thread {
 	uint64_t placed_ns;           /* when its group was last found out from its stack */
 	uint64_t woken_ns;            /* at this look it waits again where another thread has woken it then; 0 = no */
 	bool ticks;                   /* its stay is a row of waits that timers end */
+	uint8_t calm_looks;           /* in a row that found it only ticking, at most LM_STAY_CALM_LOOKS */
 	uint64_t away_ns;             /* since this look it runs, and is expected back; 0: it is there */
 	struct lm_lock_wait *lock;    /* NULL: it waits for nothing that somebody holds */
 	uint64_t polled;              /* address of the one struct pollfd that it waits for, 0: it does not */

@@ -79,22 +79,45 @@ static bool ended_by_timers(const struct lm_stay_point *before, const struct lm_
 	}
 }
 
-enum lm_stay_change lm_stay_compare(const struct lm_stay_point *before, const struct lm_stay_point *now)
+/* Could a timer have ended all of its waits? What is not known counts for it. */
+static bool maybe_ended_by_timers(const struct lm_stay_point *before, const struct lm_stay_point *now)
+{
+	switch (now->nr) {
+	case NR_NANOSLEEP:
+	case NR_CLOCK_NANOSLEEP:
+		return true;
+	case NR_FUTEX:
+		return now->timeout && now->futex_woken == before->futex_woken;
+	default:
+		return false;
+	}
+}
+
+/* More CPU, or longer away, than a tick takes. */
+static bool has_worked(const struct lm_stay_point *before, const struct lm_stay_point *now)
 {
 	uint64_t waits = now->waits - before->waits;
 	uint64_t passed_ns = now->at_ns - before->at_ns;
 	uint64_t blocked_ns = blocked_until(now) - blocked_until(before);
 
+	return now->cpu_ns - before->cpu_ns > waits * LM_STAY_CPU_NS ||
+	       (passed_ns > blocked_ns && passed_ns - blocked_ns > waits * LM_STAY_GAP_NS);
+}
+
+enum lm_stay_change lm_stay_compare(const struct lm_stay_point *before, const struct lm_stay_point *now)
+{
+	uint64_t waits = now->waits - before->waits;
+
 	if (now->waits <= before->waits || now->at_ns <= before->at_ns || now->nr < 0)
 		return LM_STAY_ENDED;
 	if (now->nr != before->nr || now->ip != before->ip)
 		return LM_STAY_ENDED;
-	if (now->cpu_ns - before->cpu_ns > waits * LM_STAY_CPU_NS)
-		return LM_STAY_ENDED;
-	if (passed_ns > blocked_ns && passed_ns - blocked_ns > waits * LM_STAY_GAP_NS)
-		return LM_STAY_ENDED;
+	if (has_worked(before, now))
+		return maybe_ended_by_timers(before, now) ? LM_STAY_ODD : LM_STAY_ENDED;
 	/* the waits in full, also what of the first lies before the earlier look: that may be a moment ago */
 	if (now->blocked_ns - before->blocked_ns >= waits * LM_SHORT_WAIT_NS && ended_by_timers(before, now))
 		return now->sp == before->sp ? LM_STAY_GOES_ON : LM_STAY_UNSURE;
+	if (maybe_ended_by_timers(before, now))
+		return LM_STAY_ODD;
 	return waits == 1 && now->sp == before->sp ? LM_STAY_WOKEN : LM_STAY_ENDED;
 }

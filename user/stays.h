@@ -28,12 +28,17 @@ enum lm_stay_change {
 	LM_STAY_GOES_ON, /* the thread was only woken by timers, and waits in the same place again */
 	LM_STAY_UNSURE,  /* so it was, but its stack is as deep as before no more: look at that (compiled code moves it)
 			  */
-	LM_STAY_WOKEN,   /* it waits there again at once, but another thread woke it: goes on if that woke many */
+	LM_STAY_ODD,   /* nobody is known to have woken it, but it has done more than ticks do: a moment of load, a page
+			  that had to be read, or work. One alone among many ticks says nothing */
+	LM_STAY_WOKEN, /* it waits there again at once, but another thread woke it: goes on if that woke many */
 };
 
 /* A stay goes on if the thread waits again within this, and has used no more CPU. For each wake-up. */
 #define LM_STAY_GAP_NS 100000000ull
 #define LM_STAY_CPU_NS 1000000ull
+
+/* So many looks in a row must have found a thread only ticking for an odd one to end nothing. */
+#define LM_STAY_CALM_LOOKS 16
 
 /* Notes what is needed of a record of a thread that is blocked. */
 void lm_stay_note(struct lm_stay_point *point, const struct lm_thread_record *record, uint64_t wait_since_ns);

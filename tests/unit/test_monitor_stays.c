@@ -74,6 +74,37 @@ static void a_thread_that_ticks_stays_although_each_wait_is_short(void **state)
 	}
 }
 
+/* Ticks so many times, then works for longer than a tick takes. Returns how many have left by then. */
+static int64_t tick_then_work(struct fixture *fixture, struct crowd *crowd, int ticks)
+{
+	struct lm_snapshot snapshot;
+	int64_t departed;
+
+	for (int i = 0; i <= ticks; i++) {
+		uint64_t now_ns = fixture->now_ns + S;
+
+		if (i == ticks)
+			crowd->threads[0].cpu_ns += 20 * MS;
+		wake(&crowd->threads[0], now_ns - 100 * MS);
+		snapshot = look(fixture, crowd, now_ns);
+		departed = snapshot.sites_len ? snapshot.sites[0].departed : 1;
+		lm_snapshot_free(&snapshot);
+	}
+	return departed;
+}
+
+static void one_odd_moment_among_many_ticks_ends_no_stay(void **state)
+{
+	struct fixture *fixture = *state;
+	struct crowd crowd = crowd_of(1, NR_NANOSLEEP, 1990 * S);
+	struct lm_snapshot snapshot = look(fixture, &crowd, 2000 * S);
+
+	lm_snapshot_free(&snapshot);
+	assert_int_equal(tick_then_work(fixture, &crowd, LM_STAY_CALM_LOOKS), 0);
+	assert_int_equal(tick_then_work(fixture, &crowd, LM_STAY_CALM_LOOKS), 0);
+	assert_int_equal(tick_then_work(fixture, &crowd, LM_STAY_CALM_LOOKS - 1), 1);
+}
+
 static void a_look_between_two_ticks_does_not_end_the_stay(void **state)
 {
 	struct fixture *fixture = *state;
@@ -272,6 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			a_thread_that_ticks_stays_although_each_wait_is_short, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_odd_moment_among_many_ticks_ends_no_stay, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_look_between_two_ticks_does_not_end_the_stay, set_up, tear_down),
 		cmocka_unit_test(a_broadcast_ends_no_stay_and_single_wakes_do),
 		cmocka_unit_test_setup_teardown(a_finding_is_withdrawn_when_its_threads_leave, set_up, tear_down),
