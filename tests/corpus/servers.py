@@ -15,7 +15,9 @@ import subprocess
 import sys
 import time
 
-from programs import Broken, Skip
+from programs import Broken, Skip  # it says where dumps is
+
+import dumps
 
 HERE = pathlib.Path(__file__).resolve().parent
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -179,8 +181,8 @@ def node(home, port, scale_s):
 
 SERVERS = {function.__name__: function
            for function in (nginx, apache, mariadb, redis, tomcat, etcd, prometheus, caddy, node)}
-GO_SERVERS = ("etcd", "prometheus", "caddy")  # which count their goroutines themselves
-TOTAL_TRIES, TOTAL_SLACK = 20, 3
+GO_SERVERS = ("etcd", "prometheus", "caddy")
+QUIET_DEADLINE_S = 30
 CASES = [ServerCase(server, load) for server in SERVERS for load in LOADS]
 
 
@@ -205,7 +207,7 @@ class Server:
         self.load_log = open(directory / "load.log", "w+b")
         self.load, self.case, self.totals = None, case, None
         words, more, protocol = SERVERS[case.server](home, self.port, scale_s)
-        self.child = subprocess.Popen(words, cwd=home, env={**os.environ, **more}, stdin=subprocess.DEVNULL,
+        self.child = subprocess.Popen(words, cwd=home, env={**os.environ, "GOTRACEBACK": "system", **more}, stdin=subprocess.DEVNULL,
                                       stdout=self.errors, stderr=self.errors)
         try:
             self._wait_ready()
@@ -238,7 +240,7 @@ class Server:
     def notes(self):
         notes = ["{answers} answers, {errors} errors".format(**self.counts())]
         if self.totals:
-            notes.append("goroutines by its own count, by leakmon's, by its own: {}, {}, {}".format(*self.totals))
+            notes.append("{} goroutines at rest, by its own dump {}, by its metric {}".format(*self.totals))
         return notes
 
     def _wait_answers(self):
@@ -249,32 +251,44 @@ class Server:
                 raise Broken(f"the server answers nothing: {self.counts()} {self._messages()}")
             time.sleep(0.2)
 
-    def own_total(self, connection):
-        """How many goroutines the server says that it has."""
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode(errors="replace")
+    def own_metric(self):
+        """How many goroutines the server says that it has while it answers: those that gather its metrics are in it."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            connection.request("GET", "/metrics", headers={"Connection": "close"})
+            text = connection.getresponse().read().decode(errors="replace")
         found = re.search(r"^go_goroutines (\d+)", text, re.M)
-        if not found:
-            raise Broken(f"{self.case.server} does not tell its goroutines: {text[:200]}")
-        return int(found[1])
+        return int(found[1]) if found else None
+
+    def goroutines(self, leakmon):
+        done = subprocess.run([leakmon, "snapshot", "--json", "-p", str(self.child.pid)], capture_output=True,
+                              stdin=subprocess.DEVNULL, timeout=60, check=False)
+        return json.loads(done.stdout)["totals"]["goroutines"] if done.returncode == 0 else None
+
+    def quiet_total(self, leakmon):
+        """leakmon's count when three in a row are the same, now that nobody asks the server any more."""
+        end, seen = time.monotonic() + QUIET_DEADLINE_S, []
+        while len(seen) < 3 or len(set(seen[-3:])) > 1:
+            if time.monotonic() > end:
+                raise Broken(f"the goroutines do not come to rest: {seen[-8:]}")
+            time.sleep(0.3)
+            seen.append(self.goroutines(leakmon))
+        return seen[-1]
 
     def wrong_totals(self, leakmon):
-        """Why leakmon's count of goroutines is not the server's own; [] if it is, or if the server is not of Go."""
+        """Why leakmon's count of goroutines is not that of the server's own dump, which ends it; [] if it is, or if the
+        server is not of Go. The server's metric is no such truth: it counts what it takes to tell it."""
         if self.case.server not in GO_SERVERS:
             return []
-        connection, tried = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10), []
-        with contextlib.closing(connection):
-            for _ in range(TOTAL_TRIES):  # under load the count changes all the time
-                before = self.own_total(connection)
-                done = subprocess.run([leakmon, "snapshot", "--json", "-p", str(self.child.pid)], capture_output=True,
-                                      stdin=subprocess.DEVNULL, timeout=60, check=False)
-                after = self.own_total(connection)
-                total = json.loads(done.stdout)["totals"]["goroutines"] if done.returncode == 0 else None
-                tried.append((before, total, after))
-                if total is not None and min(before, after) - TOTAL_SLACK <= total <= max(before, after) + TOTAL_SLACK:
-                    self.totals = tried[-1]
-                    return []
-        return [f"goroutines by its own count, by leakmon's, by its own: {tried[-5:]}"]
+        self.load.kill()
+        self.load.wait()
+        metric, total = self.own_metric(), self.quiet_total(leakmon)
+        self.child.send_signal(signal.SIGABRT)  # caddy has another use for SIGQUIT
+        self.child.wait(END_DEADLINE_S)
+        self.errors.seek(0)
+        dump = dumps.parse(self.errors.read().decode(errors="replace"))
+        own = sum(1 for goid, goroutine in dump.items() if goid and not goroutine.is_system)
+        self.totals = (total, own, metric)
+        return [] if total == own else [f"{total} goroutines, its own dump has {own}, its metric says {metric}"]
 
     def _messages(self):
         self.errors.seek(0)
