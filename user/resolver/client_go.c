@@ -223,6 +223,9 @@ int lm_target_go_look(struct lm_resolver *resolver, struct lm_target *target, ui
 	*why = go->why;
 	if (go->failed)
 		return -EUCLEAN;
+	/* most processes are no Go programs, and that costs nothing */
+	if (go->status == LM_GO_NONE && go->generation == resolver->generation)
+		return -ENOEXEC;
 	error = judge(resolver, target, look(resolver, target, budget_ns));
 	if (error)
 		return error;
