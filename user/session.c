@@ -402,6 +402,18 @@ static int look_at_locks(struct lm_session *session)
 	return lm_session_read_locks(session->monitor, session->locks_read_ns) ? scan(session) : 0;
 }
 
+/* Of all processes: one whose threads are all at work may have any number of goroutines that wait. */
+static int look_at_goroutines(struct lm_session *session)
+{
+	struct lm_process *process = NULL;
+
+	while ((process = lm_monitor_next_process(session->monitor, process))) {
+		if (!process->facts_known)
+			learn_facts(session, process);
+	}
+	return lm_session_read_goroutines(session->monitor, session->resolver);
+}
+
 int lm_session_look(struct lm_session *session)
 {
 	int error = scan(session);
@@ -410,7 +422,7 @@ int lm_session_look(struct lm_session *session)
 	for (int round = 0; !error && round < CONFIRM_ROUNDS && unwind_all(session); round++)
 		error = scan(session);
 	if (!error)
-		error = lm_session_read_goroutines(session->monitor, session->resolver);
+		error = look_at_goroutines(session);
 	if (!error)
 		error = lm_monitor_settle(session->monitor);
 	if (!error && now_on(CLOCK_BOOTTIME) - session->locks_read_ns >= LOCKS_EVERY_NS)
