@@ -298,6 +298,14 @@ def goroutines_that_do_not_move_are_counted_exactly(t, _name, *more):
 # --- programs that are hard to read -------------------------------------------------------------------------------
 
 
+@test()
+def goroutines_of_a_program_without_a_blocked_thread_are_read(t):
+    process = start(t, built("many"), "-n", 500)
+    report = snapshot(t, "--min-blocked", "1h", "-p", process.pid)
+    check_equal(report["totals"]["blocked_threads"], 0, "blocked threads", report)
+    check(report["totals"]["goroutines"] > 500, "goroutines are counted", report)
+
+
 def check_is_read(t, process, program):
     grow_old([process], 2)
     report = snapshot(t, "-p", process.pid, "--min-blocked", "1ms")
