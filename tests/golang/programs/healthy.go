@@ -205,6 +205,7 @@ func broadcast() {
 
 func main() {
 	begin()
+	collectAsGoDoes()
 	shapes := map[string]func(){"pool": pool, "elastic": elastic, "web": web, "tickers": tickers, "fanout": fanout,
 		"later": later, "contexts": contexts, "bursts": bursts, "broadcast": broadcast}
 	run, known := shapes[shape]

@@ -108,6 +108,7 @@ func connect() {
 
 func main() {
 	begin()
+	collectAsGoDoes()
 	shapes := map[string]struct {
 		leaf string
 		act  func()
