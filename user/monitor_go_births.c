@@ -5,25 +5,40 @@
  * goroutine wait dates all older ones, as they were there then. Between two dates goids
  * are taken to have grown evenly. A pool that was started at once and waits ever since
  * has one date, however long ago that is; a leak has as many as there were collections.
+ *
+ * Goids are given out in batches, to each P one when its last is used up (runtime.newproc1),
+ * so that one P may be far behind another. Older is for certain who has a lower goid of
+ * the same batch; of others who is so many batches behind as there may be Ps.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "user/monitor_go_state.h"
 
+#define BATCH 16           /* _GoidCacheBatch */
 #define RESIDENT_SHARE 0.9 /* of the known life: a wait that is dated so late began after the goroutine had run */
 
 struct birth {
 	uint64_t goid;
-	uint64_t limit_ns; /* it was born by then: the earliest date of those with this or a higher goid */
+	uint64_t limit_ns; /* it was born by then: the earliest date of its own and of those that are younger */
 	struct lm_goroutine *goroutine;
 };
 
+static int compare(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
 static int by_goid(const void *a, const void *b)
+{
+	return compare(((const struct birth *)a)->goid, ((const struct birth *)b)->goid);
+}
+
+static int by_limit(const void *a, const void *b)
 {
 	const struct birth *x = a, *y = b;
 
-	return (x->goid > y->goid) - (x->goid < y->goid);
+	return x->limit_ns != y->limit_ns ? compare(x->limit_ns, y->limit_ns) : compare(x->goid, y->goid);
 }
 
 static size_t collect(const struct lm_go *go, struct birth *births, size_t max)
@@ -36,19 +51,51 @@ static size_t collect(const struct lm_go *go, struct birth *births, size_t max)
 	return len;
 }
 
-/* Returns the latest date that there is, 0 if there is none. */
-static uint64_t find_limits(const struct lm_go *go, struct birth *births, size_t len)
+static uint64_t date_of(const struct lm_go *go, const struct birth *birth)
 {
-	uint64_t limit_ns = go->now_ns, latest_ns = 0;
+	const struct lm_goroutine *goroutine = birth->goroutine;
+
+	return goroutine->dated && goroutine->since_ns < go->now_ns ? goroutine->since_ns : go->now_ns;
+}
+
+static uint64_t batch_of(const struct birth *birth)
+{
+	return (birth->goid - 1) / BATCH;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* births are ascending by goid; at most so many Ps have an unfinished batch. */
+static void find_limits(const struct lm_go *go, struct birth *births, size_t len, uint64_t ps)
+{
+	uint64_t in_batch_ns = go->now_ns, far_ns = go->now_ns;
+	size_t far = len; /* those from here on are far enough ahead */
 
 	for (size_t i = len; i-- > 0;) {
+		uint64_t batch = batch_of(&births[i]), own_ns = date_of(go, &births[i]);
+
+		while (far > i && batch_of(&births[far - 1]) > batch + ps)
+			far_ns = earlier(far_ns, date_of(go, &births[--far]));
+		if (i + 1 == len || batch_of(&births[i + 1]) != batch)
+			in_batch_ns = own_ns;
+		in_batch_ns = earlier(in_batch_ns, own_ns);
+		births[i].limit_ns = earlier(in_batch_ns, far_ns);
+	}
+}
+
+/* The latest date that there is, 0 if there is none. */
+static uint64_t find_latest(const struct birth *births, size_t len)
+{
+	uint64_t latest_ns = 0;
+
+	for (size_t i = 0; i < len; i++) {
 		const struct lm_goroutine *goroutine = births[i].goroutine;
 
-		if (goroutine->dated && goroutine->since_ns < limit_ns)
-			limit_ns = goroutine->since_ns;
 		if (goroutine->dated && goroutine->since_ns > latest_ns)
 			latest_ns = goroutine->since_ns;
-		births[i].limit_ns = limit_ns;
 	}
 	return latest_ns;
 }
@@ -64,6 +111,7 @@ static void interpolate(
 	}
 }
 
+/* births are ascending by limit. */
 static void date_births(const struct lm_go *go, struct birth *births, size_t len, uint64_t process_start_ns)
 {
 	uint64_t from_goid = 0, from_ns = process_start_ns;
@@ -73,10 +121,14 @@ static void date_births(const struct lm_go *go, struct birth *births, size_t len
 
 		for (to = from; to < len && births[to].limit_ns == births[from].limit_ns; to++)
 			;
+		/* another P may have been ahead by then */
+		if (from_goid >= births[from].goid)
+			from_goid = births[from].goid - 1;
 		/* those after the last date were born by now, as was the newest of all */
 		to_goid = to < len ? births[to - 1].goid : go->newest_goid;
 		interpolate(births + from, to - from, from_goid, from_ns, to_goid, to_ns);
-		from_goid = births[to - 1].goid;
+		if (births[to - 1].goid > from_goid)
+			from_goid = births[to - 1].goid;
 		from_ns = to_ns;
 	}
 }
@@ -98,19 +150,19 @@ static void find_restless(const struct lm_go *go, const struct birth *births, si
 	}
 }
 
-int lm_go_estimate_births(struct lm_go *go, uint64_t process_start_ns)
+int lm_go_estimate_births(struct lm_go *go, uint64_t process_start_ns, uint64_t ps)
 {
 	struct birth *births = malloc((go->known + 1) * sizeof(*births));
-	uint64_t latest_ns;
 	size_t len;
 
 	if (!births)
 		return -ENOMEM;
 	len = collect(go, births, go->known);
 	qsort(births, len, sizeof(*births), by_goid);
-	latest_ns = find_limits(go, births, len);
+	find_limits(go, births, len, ps);
+	qsort(births, len, sizeof(*births), by_limit);
 	date_births(go, births, len, process_start_ns);
-	find_restless(go, births, len, latest_ns);
+	find_restless(go, births, len, find_latest(births, len));
 	free(births);
 	return 0;
 }

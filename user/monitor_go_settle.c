@@ -162,7 +162,8 @@ int lm_monitor_go_end(struct lm_monitor *monitor, struct lm_process *process, co
 	keep_summary(monitor, go, summary);
 	if (!go->last_look_ns) {
 		go->first_look_ns = go->now_ns;
-		error = lm_go_estimate_births(go, process->key.start_ns);
+		/* a P that has work has a thread */
+		error = lm_go_estimate_births(go, process->key.start_ns, process->threads_len);
 	}
 	give_up_away(monitor, go);
 	if (!error)

@@ -86,7 +86,8 @@ void lm_go_remove(struct lm_monitor *monitor, struct lm_go *go, struct lm_gorout
 void lm_go_forget_all(struct lm_groups *groups, struct lm_go *go);
 void lm_go_free(struct lm_groups *groups, struct lm_go *go);
 
-/* Estimates when those were born that are there at the first look, and who of them has run since. 0 or -ENOMEM. */
-int lm_go_estimate_births(struct lm_go *go, uint64_t process_start_ns);
+/* Estimates when those were born that are there at the first look, and who of them has run since. ps: the program has
+ * no more Ps than that. 0 or -ENOMEM. */
+int lm_go_estimate_births(struct lm_go *go, uint64_t process_start_ns, uint64_t ps);
 
 #endif
