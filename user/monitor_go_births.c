@@ -8,7 +8,8 @@
  *
  * Goids are given out in batches, to each P one when its last is used up (runtime.newproc1),
  * so that one P may be far behind another. Older is for certain who has a lower goid of
- * the same batch; of others who is so many batches behind as there may be Ps.
+ * the same batch; of others who is so many batches behind as there may be Ps. And a gap
+ * between goids of two batches that other Ps may fill is no time in which none was born.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -58,9 +59,9 @@ static uint64_t date_of(const struct lm_go *go, const struct birth *birth)
 	return goroutine->dated && goroutine->since_ns < go->now_ns ? goroutine->since_ns : go->now_ns;
 }
 
-static uint64_t batch_of(const struct birth *birth)
+static uint64_t batch_of(uint64_t goid)
 {
-	return (birth->goid - 1) / BATCH;
+	return (goid - 1) / BATCH;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -75,11 +76,11 @@ static void find_limits(const struct lm_go *go, struct birth *births, size_t len
 	size_t far = len; /* those from here on are far enough ahead */
 
 	for (size_t i = len; i-- > 0;) {
-		uint64_t batch = batch_of(&births[i]), own_ns = date_of(go, &births[i]);
+		uint64_t batch = batch_of(births[i].goid), own_ns = date_of(go, &births[i]);
 
-		while (far > i && batch_of(&births[far - 1]) > batch + ps)
+		while (far > i && batch_of(births[far - 1].goid) > batch + ps)
 			far_ns = earlier(far_ns, date_of(go, &births[--far]));
-		if (i + 1 == len || batch_of(&births[i + 1]) != batch)
+		if (i + 1 == len || batch_of(births[i + 1].goid) != batch)
 			in_batch_ns = own_ns;
 		in_batch_ns = earlier(in_batch_ns, own_ns);
 		births[i].limit_ns = earlier(in_batch_ns, far_ns);
@@ -100,35 +101,47 @@ static uint64_t find_latest(const struct birth *births, size_t len)
 	return latest_ns;
 }
 
-/* Those born by one date: goids between (from_goid, from_ns) and (to_goid, to_ns). */
-static void interpolate(
-	struct birth *births, size_t len, uint64_t from_goid, uint64_t from_ns, uint64_t to_goid, uint64_t to_ns)
+/* How many goids were given out from one birth to the next: those of the batches that other Ps hold do not count. */
+static uint64_t step(uint64_t from_goid, uint64_t to_goid, uint64_t ps)
 {
-	for (size_t i = 0; i < len; i++) {
-		double share = to_goid > from_goid ? (double)(births[i].goid - from_goid) / (to_goid - from_goid) : 1;
+	uint64_t goids = to_goid > from_goid ? to_goid - from_goid : 1;
 
-		births[i].goroutine->born_ns = from_ns + (uint64_t)((to_ns - from_ns) * share);
+	return batch_of(to_goid) > batch_of(from_goid) && goids <= ps * BATCH ? 1 : goids;
+}
+
+/* Those born by one date, after the first of from_goid, evenly between from_ns and to_ns; unborn: goids that were given
+ * out since the last of them. */
+static void interpolate(struct birth *births, size_t len, uint64_t from_goid, uint64_t from_ns, uint64_t to_ns,
+	uint64_t unborn, uint64_t ps)
+{
+	uint64_t all = unborn, passed = 0, before = from_goid;
+
+	for (size_t i = 0; i < len; before = births[i++].goid)
+		all += step(before, births[i].goid, ps);
+	before = from_goid;
+	for (size_t i = 0; i < len; before = births[i++].goid) {
+		passed += step(before, births[i].goid, ps);
+		births[i].goroutine->born_ns = from_ns + (uint64_t)((to_ns - from_ns) * ((double)passed / all));
 	}
 }
 
 /* births are ascending by limit. */
-static void date_births(const struct lm_go *go, struct birth *births, size_t len, uint64_t process_start_ns)
+static void date_births(
+	const struct lm_go *go, struct birth *births, size_t len, uint64_t process_start_ns, uint64_t ps)
 {
 	uint64_t from_goid = 0, from_ns = process_start_ns;
 
 	for (size_t from = 0, to; from < len; from = to) {
-		uint64_t to_ns = births[from].limit_ns > from_ns ? births[from].limit_ns : from_ns, to_goid;
+		uint64_t to_ns = births[from].limit_ns > from_ns ? births[from].limit_ns : from_ns, last, unborn;
 
 		for (to = from; to < len && births[to].limit_ns == births[from].limit_ns; to++)
 			;
-		/* another P may have been ahead by then */
-		if (from_goid >= births[from].goid)
-			from_goid = births[from].goid - 1;
+		last = births[to - 1].goid;
 		/* those after the last date were born by now, as was the newest of all */
-		to_goid = to < len ? births[to - 1].goid : go->newest_goid;
-		interpolate(births + from, to - from, from_goid, from_ns, to_goid, to_ns);
-		if (births[to - 1].goid > from_goid)
-			from_goid = births[to - 1].goid;
+		unborn = to == len && go->newest_goid > last ? go->newest_goid - last : 0;
+		interpolate(births + from, to - from, from_goid, from_ns, to_ns, unborn, ps);
+		if (last > from_goid)
+			from_goid = last;
 		from_ns = to_ns;
 	}
 }
@@ -161,7 +174,7 @@ int lm_go_estimate_births(struct lm_go *go, uint64_t process_start_ns, uint64_t 
 	qsort(births, len, sizeof(*births), by_goid);
 	find_limits(go, births, len, ps);
 	qsort(births, len, sizeof(*births), by_limit);
-	date_births(go, births, len, process_start_ns);
+	date_births(go, births, len, process_start_ns, ps);
 	find_restless(go, births, len, find_latest(births, len));
 	free(births);
 	return 0;

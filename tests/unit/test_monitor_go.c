@@ -757,6 +757,37 @@ static void a_leak_that_began_with_the_process_is_likely_after_one_look(void **s
 	(void)state;
 }
 
+/* Few are born, and each P uses its batch for long: in the goids of 120 s are holes that belong to other times. */
+static void goids_that_other_ps_hold_are_no_time_without_births(void **state)
+{
+	const uint64_t now_s = 2400;
+
+	for (uint64_t phase_s = 0; phase_s < 120; phase_s += 10) {
+		uint64_t next[8] = {0}, batches = 0;
+		struct go_fixture *fixture;
+
+		go_set_up((void **)&fixture);
+		fixture->threads = 4;
+		for (uint64_t born_s = 1000; born_s < now_s; born_s += 15) {
+			unsigned p = (born_s + phase_s) % 120 >= 60;
+			uint64_t goid, dated_s = ((born_s + phase_s) / 120 + 1) * 120 - phase_s;
+
+			if (next[p] % 16 == 0)
+				next[p] = 16 * ++batches;
+			goid = ++next[p];
+			if (goid > fixture->newest_goid)
+				fixture->newest_goid = goid;
+			add(fixture, goid)->wait_since_ns = dated_s < now_s ? dated_s * S - OFFSET : 0;
+		}
+		go_look(fixture, now_s);
+		if (level(fixture) != LM_LEVEL_LIKELY)
+			print_error("collected %llu s earlier\n", (unsigned long long)phase_s);
+		assert_int_equal(level(fixture), LM_LEVEL_LIKELY);
+		tear_down((void **)&fixture);
+	}
+	(void)state;
+}
+
 /* When a pool of 100 with a channel each, started at once ten hours ago, has last worked, in seconds before now. */
 static uint64_t idle_since(int kind, unsigned worker)
 {
@@ -1045,6 +1076,7 @@ int main(void)
 		TEST(a_site_of_goroutines_is_the_same_on_every_machine),
 		TEST(threads_that_park_in_the_runtime_are_one_site),
 		TEST(a_leak_that_began_with_the_process_is_likely_after_one_look),
+		TEST(goids_that_other_ps_hold_are_no_time_without_births),
 		TEST(a_pool_that_was_started_at_once_is_not_likely),
 		TEST(collections_tell_when_goids_did_not_grow_evenly),
 		TEST(workers_that_have_run_since_are_no_leak_of_old),
