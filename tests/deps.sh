@@ -10,7 +10,8 @@ build="gcc make pkg-config libc6-dev clang bpftool libbpf-dev libelf-dev libdw-d
 test="libcmocka-dev clang-format libclang-rt-dev python3 g++ musl-tools binutils util-linux qemu-system-x86 busybox-static cpio
       linux-perf libbpf-tools openjdk-17-jdk-headless"
 # Where Debian has it apart, the program without its service.
-servers="nginx apache2-bin mariadb-server-core redis-tools libtomcat10-java tomcat10-common etcd-server prometheus caddy"
+servers="nginx apache2-bin mariadb-server-core redis-tools libtomcat10-java tomcat10-common etcd-server prometheus caddy
+         stress-ng"
 
 case ${1:-build} in
 build) wanted=$build ;;

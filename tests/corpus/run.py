@@ -28,11 +28,13 @@ sys.dont_write_bytecode = True
 import programs  # noqa: E402
 import scoring  # noqa: E402
 import servers  # noqa: E402
+import stressors  # noqa: E402
 from cases import CASES  # noqa: E402
 from watching import Watch, look_once  # noqa: E402
 
 ROOT = HERE.parents[1]
-ALL_CASES = CASES + servers.CASES
+ALL_CASES = CASES + servers.CASES + stressors.CASES
+STARTERS = {servers.ServerCase: servers.Server, stressors.StressCase: stressors.Stressor}
 EARLY_LOOK = 1.4  # horizons: enough are old enough to be suspect, not yet to be likely
 LOCK_CASE_S = 12  # two looks at each lock, a second apart or more, and some to spare
 stopping = threading.Event()
@@ -57,8 +59,7 @@ def keep_watching(end, *children):
 def watch_case(score, options, directory):
     """Starts the program and leakmon, and judges when the time of the case is over."""
     case, scale_s = score.case, options.horizon
-    starter = servers.Server if isinstance(case, servers.ServerCase) else programs.Program
-    program = starter(case, scale_s, score.seed, directory)
+    program = STARTERS.get(type(case), programs.Program)(case, scale_s, score.seed, directory)
     watch, looks = None, [None, None]
     asks = case.expect == "leak" and case.one_look
     try:
@@ -171,7 +172,7 @@ def parse_options():
     parser.add_argument("--list", action="store_true", help="list the cases")
     parser.add_argument("--jobs", type=int, default=12, metavar="N", help="cases at a time (default 12: they are idle)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the programs' random numbers (default 1)")
-    parser.add_argument("--servers", action="store_true", help="real servers under load too, where they are installed")
+    parser.add_argument("--servers", action="store_true", help="real servers under load and stress-ng too, where they are installed")
     parser.add_argument("--again", action="store_true", help="run cases that fail once more; the table counts the first try")
     parser.add_argument("--save", type=pathlib.Path, metavar="FILE", help="write the scores there, as JSON")
     parser.add_argument("--evidence", type=pathlib.Path, metavar="DIR", help="keep the last report of cases that fail")

@@ -97,6 +97,7 @@ def check_seed(report, process, program):
     leaf = own_frames(site)[0]
     check_equal((leaf["function"], leaf["line"], pathlib.Path(leaf["file"]).name), (LEAF[program], line, f"{program}.go"),
                 "its leaf", site)
+    check(all(frame["function"] for frame in site["stack"]), "each frame has a name, also what the compiler put between", site)
     creator = site["created_by"]
     check_equal((creator["function"], creator["line"], creator["parent"]),
                 (CREATOR[program], toolchains.line_of(program, "GO:" + MARK[program]), 1), "its creator", site)

@@ -189,8 +189,12 @@ static bool append_frame(struct lm_worker_go *go, uint64_t pc, bool exact, char 
 	memcpy(out + *at, &message, sizeof(message));
 	reply_at = *at + sizeof(message);
 	*at = reply_at + sizeof(reply);
-	if (lm_go_tables_function(go->tables, pc - !exact, &function))
+	if (lm_go_tables_function(go->tables, pc - !exact, &function)) {
 		reply.function_start = file_offset(go, function.entry);
+		/* what the compiler put between a call and what is called is nobody's line, but has a name */
+		if (!len)
+			lines[len++] = (struct lm_go_line){.function = function.name};
+	}
 	for (size_t i = 0; i < len; i++) {
 		struct lm_function_message text = {.line = lines[i].line, .inlined = lines[i].inlined};
 		size_t text_at = *at;
