@@ -58,6 +58,7 @@ struct lm_goroutines {
 	size_t len, room;
 	struct lm_go_interned interned;
 
+	unsigned false_starts;     /* looks in a row that could not begin, as the list was being changed */
 	bool looking;              /* a look has begun and not ended */
 	size_t at;                 /* in order: where it goes on */
 	size_t readable;           /* g's that were there */
