@@ -131,6 +131,8 @@ static int look(struct fixture *fixture)
 static void open_and_look(struct fixture *fixture)
 {
 	assert_int_equal(open_program(fixture), 0);
+	/* there is nothing to be told again yet */
+	lm_goroutines_tell_again(fixture->goroutines);
 	assert_int_equal(look(fixture), 0);
 	assert_in_range(lm_goroutines_bytes(fixture->goroutines), 1, HELD_BYTES);
 }

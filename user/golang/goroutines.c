@@ -182,9 +182,10 @@ size_t lm_goroutines_changes(struct lm_goroutines *goroutines, struct lm_go_reco
 
 void lm_goroutines_tell_again(struct lm_goroutines *goroutines)
 {
-	memset(goroutines->changed, 0, (goroutines->len + 63) / 64 * sizeof(*goroutines->changed));
 	goroutines->told = 0;
 	for (size_t i = 0; i < goroutines->len; i++) {
+		if (i % 64 == 0)
+			goroutines->changed[i / 64] = 0;
 		if (goroutines->known[i].state != LM_GO_GONE)
 			goroutines->changed[i / 64] |= 1ull << i % 64;
 	}
