@@ -298,6 +298,7 @@ static void a_garbage_g_is_told_as_moved_or_gone(void **state)
 		{layout->g.status, 4, LM_GO_STATUS_COPYSTACK, LM_GO_MOVED},
 		{layout->g.status, 4, LM_GO_STATUS_DEAD, LM_GO_GONE},
 		{layout->g.goid, 8, 0, LM_GO_MOVED},
+		{layout->g.goid, 8, UINT64_MAX, LM_GO_MOVED},
 		{layout->g.stack_lo, 8, UINT64_MAX, LM_GO_MOVED},
 		{layout->g.stack_lo, 8, 0x1000 - (1ull << 40), LM_GO_MOVED},
 		{layout->g.stack_hi, 8, 0, LM_GO_MOVED},
@@ -316,6 +317,7 @@ static void a_garbage_g_is_told_as_moved_or_gone(void **state)
 		assert_int_equal(look(fixture), 0);
 		assert_int_equal(fixture->records[1].state, rows[i].state);
 		assert_int_equal(summary(fixture)->moved, rows[i].state == LM_GO_MOVED);
+		assert_int_equal(summary(fixture)->newest_goid, FAKE_GS);
 		if (rows[i].state == LM_GO_MOVED) {
 			assert_int_equal(fixture->records[1].stack, LM_GO_STACK_NONE);
 			assert_int_equal(fixture->records[1].object, 0);
@@ -519,6 +521,32 @@ static void tables_with_wild_offsets_lead_to_no_false_frames(void **state)
 	}
 }
 
+/* What costs a moment for one frame costs minutes for all of them. */
+static void a_frame_whose_size_takes_too_long_to_find_is_not_known(void **state)
+{
+	static const size_t lens[] = {1000, 100000};
+	struct fixture *fixture = *state;
+
+	assert_int_equal(ftruncate(fixture->fd, 2 * BIG_LIST), 0);
+	fake_put(&fixture->fake, fixture->fake.structs[FAKE_OUTER] + 16, BIG_LIST - FAKE_VALUES, 4);
+	fake_put(&fixture->fake, FAKE_MODULEDATA + 11 * 8, 2 * BIG_LIST, 8);
+	fake_put(&fixture->fake, FAKE_MODULEDATA + 12 * 8, 2 * BIG_LIST, 8);
+	for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+		static const unsigned char end[] = {0x52, 0x80, 0x04}; /* from -1 to 0x28, for 0x200 bytes */
+		static const unsigned char runs[] = {4, 0, 3, 0};      /* up and down, for none */
+
+		for (size_t run = 0; run < lens[i]; run += 2)
+			assert_int_equal(pwrite(fixture->fd, runs, sizeof(runs), BIG_LIST + (off_t)run * 2), 4);
+		assert_int_equal(pwrite(fixture->fd, end, sizeof(end), BIG_LIST + (off_t)lens[i] * 2), sizeof(end));
+		open_and_look(fixture);
+		assert_int_equal(summary(fixture)->not_unwound, i ? FAKE_GS : 0);
+		lm_goroutines_free(fixture->goroutines);
+		lm_go_tables_free(fixture->tables);
+		fixture->goroutines = NULL;
+		fixture->tables = NULL;
+	}
+}
+
 static void a_runtime_that_is_not_as_it_is_known_is_refused_with_a_reason(void **state)
 {
 	struct fixture *fixture = *state;
@@ -536,8 +564,9 @@ static void a_runtime_that_is_not_as_it_is_known_is_refused_with_a_reason(void *
 		{FAKE_ALLGS, NOWHERE, 8, -EAGAIN, "its runtime has not started yet"},
 		{FAKE_ALLGS + 8, 0, 8, -EAGAIN, "its runtime has not started yet"},
 		{FAKE_REASONS + 24, 1ull << 60, 8, -ENOTSUP, "its table of wait reasons was not found"},
+		{FAKE_REASONS + 40, 0x800, 8, -ENOTSUP, "its table of wait reasons was not found"},
 		{FAKE_REASONS + 16, NOWHERE, 8, -ENOTSUP, "its table of wait reasons was not found"},
-		{FAKE_MODULEDATA + fixture->layout->moduledata.data + 8, UINT64_MAX, 8, -ENOTSUP,
+		{FAKE_MODULEDATA + fixture->layout->moduledata.data + 8, 1ull << 40, 8, -ENOTSUP,
 			"its table of wait reasons was not found"},
 	};
 
@@ -570,6 +599,7 @@ int main(void)
 		test(a_channel_that_makes_no_sense_is_not_shown),
 		test(labels_that_make_no_sense_are_left_out),
 		test(tables_with_wild_offsets_lead_to_no_false_frames),
+		test(a_frame_whose_size_takes_too_long_to_find_is_not_known),
 		test(a_runtime_that_is_not_as_it_is_known_is_refused_with_a_reason),
 	};
 

@@ -105,7 +105,8 @@ static void read_figures(struct lm_goroutines *goroutines)
 		next->heap_live_bytes = heap_live;
 	if (!next->no_gc && (next->gc_count < 0 || next->heap_live_bytes < 0))
 		next->no_gc = "its counts cannot be read";
-	if (read_word(goroutines, runtime->goid_source, &goid, sizeof(goid)) && goid > next->newest_goid)
+	if (read_word(goroutines, runtime->goid_source, &goid, sizeof(goid)) && goid > next->newest_goid &&
+		goid < LM_GO_GOID_MAX)
 		next->newest_goid = goid;
 }
 

@@ -13,7 +13,8 @@
 #include "user/resolver/remote.h"
 
 #define LM_GO_CHUNK_BYTES 262144u
-#define LM_GO_BATCH 64 /* stacks that are read between two reads of their g's */
+#define LM_GO_BATCH 64              /* stacks that are read between two reads of their g's */
+#define LM_GO_GOID_MAX (1ull << 56) /* no program creates as many */
 #define LM_GO_ADDRESS_MAX (1ull << 47)
 
 /* What is known of a goroutine: of a million it is most of the memory. */

@@ -173,10 +173,11 @@ static void describe(struct lm_goroutines *goroutines, const unsigned char *g, s
 {
 	const struct lm_go_runtime_layout *layout = goroutines->runtime.layout;
 	uint64_t lo = lm_go_field64(g, layout->g.stack_lo), hi = lm_go_field64(g, layout->g.stack_hi);
+	uint64_t goid = lm_go_field64(g, layout->g.goid);
 	uint8_t status = status_of(goroutines, g);
 
 	*now = (struct lm_goroutine){
-		.goid = lm_go_field64(g, layout->g.goid),
+		.goid = goid < LM_GO_GOID_MAX ? goid : 0,
 		.parent_goid = layout->g.parent ? lm_go_field64(g, layout->g.parent) : 0,
 		.sp = sp_of(goroutines, g, status),
 		.place = place_of(goroutines, g, status),
