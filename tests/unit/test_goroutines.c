@@ -2,7 +2,8 @@
 /*
  * Goroutines of a program whose memory is hostile. Each look must end in time, hold no more
  * memory than the program has goroutines for, and say what could not be known: with a reason,
- * or as a goroutine that moved or was not unwound. A file stands for the memory.
+ * or as a goroutine that moved or was not unwound. A file stands for the memory; it changes
+ * between two reads where a test says so, as pread() here is the one that is called.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -69,6 +71,28 @@ static int tear_down(void **state)
 	close(fixture->fd);
 	free(fixture);
 	return 0;
+}
+
+/* What changes behind a read of a certain address. */
+static struct {
+	unsigned char *memory; /* NULL: nothing does */
+	uint64_t read, address, value;
+	size_t bytes;
+	bool always; /* again at each such read, another value each time */
+} change;
+
+ssize_t pread(int fd, void *buffer, size_t size, off_t offset)
+{
+	ssize_t len = syscall(SYS_pread64, fd, buffer, size, offset);
+	uint64_t start = (uint64_t)offset;
+
+	if (!change.memory || len <= 0 || change.read < start || change.read >= start + (size_t)len)
+		return len;
+	memcpy(change.memory + change.address, &change.value, change.bytes);
+	change.value++;
+	if (!change.always)
+		change.memory = NULL;
+	return len;
 }
 
 static uint64_t now_ms(void)
@@ -326,6 +350,88 @@ static void a_garbage_g_is_told_as_moved_or_gone(void **state)
 	}
 }
 
+static void what_changes_while_it_is_read_is_told_as_moved(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct lm_go_runtime_layout *layout = fixture->layout;
+	const struct {
+		uint16_t field;
+		uint8_t bytes;
+		uint64_t value;
+	} rows[] = {
+		{layout->g.goid, 8, 99},
+		{layout->g.status, 4, LM_GO_STATUS_RUNNING},
+		{layout->g.stack_lo, 8, FAKE_STACK},
+		{layout->g.stack_hi, 8, FAKE_BYTES},
+		{layout->g.sched_sp, 8, FAKE_STACK},
+		{layout->g.sched_pc, 8, FAKE_TEXT},
+		{layout->g.waiting, 8, 0},
+		{layout->g.sequence, 1, 99},
+	};
+
+	open_and_look(fixture);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		memcpy(fixture->memory, fixture->fake.bytes, FAKE_BYTES);
+		put(fixture, fake_g(1) + layout->g.sequence, i + 1, 1);
+		change.read = FAKE_STACK + 2 * FAKE_STACK_BYTES - 0x80 + 0x28;
+		change.address = fake_g(1) + rows[i].field;
+		change.value = rows[i].value;
+		change.bytes = rows[i].bytes;
+		change.memory = fixture->memory;
+		assert_int_equal(look(fixture), 0);
+		assert_null(change.memory);
+		assert_int_equal(summary(fixture)->moved, 1);
+		assert_int_equal(fixture->records[1].state, LM_GO_MOVED);
+		assert_int_equal(fixture->records[1].stack, LM_GO_STACK_NONE);
+	}
+}
+
+static void a_list_that_never_stands_still_is_given_up(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(open_program(fixture), 0);
+	change.read = change.address = FAKE_ALLGS + 16;
+	change.value = 100;
+	change.bytes = 8;
+	change.always = true;
+	change.memory = fixture->memory;
+	assert_int_equal(look(fixture), -EIO);
+	change.memory = NULL;
+	change.always = false;
+	assert_string_equal(fixture->why, "the list of its goroutines changes faster than it can be read");
+	/* once is no reason to give up: what was read where the list was is not taken for it */
+	change.read = FAKE_LIST;
+	change.address = FAKE_ALLGS;
+	change.value = FAKE_LABELS + 0x800;
+	memcpy(fixture->memory + FAKE_LABELS + 0x800, fixture->memory + FAKE_LIST, 4 * 8);
+	change.memory = fixture->memory;
+	assert_int_equal(look(fixture), 0);
+	assert_null(change.memory);
+	assert_int_equal(summary(fixture)->goroutines, 4);
+}
+
+static void a_lock_that_makes_no_sense_is_not_known(void **state)
+{
+	static const uint64_t values[] = {0, 3, FAKE_LABELS + 1, 1ull << 47, UINT64_MAX - 3};
+	struct fixture *fixture = *state;
+	const struct lm_go_runtime_layout *layout = fixture->layout;
+
+	open_and_look(fixture);
+	assert_int_not_equal(fixture->records[3].object, 0);
+	assert_null(summary(fixture)->no_objects);
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		memcpy(fixture->memory, fixture->fake.bytes, FAKE_BYTES);
+		put(fixture, fake_sudog(3) + layout->sudog.elem, values[i], 8);
+		put(fixture, fake_g(3) + layout->g.sequence, i + 1, 1);
+		assert_int_equal(look(fixture), 0);
+		assert_int_equal(fixture->records[3].state, LM_GO_MUTEX);
+		assert_int_equal(fixture->records[3].object, 0);
+		assert_int_equal(fixture->records[3].objects, 0);
+		assert_non_null(summary(fixture)->no_objects);
+	}
+}
+
 static void a_stack_that_cannot_be_followed_is_counted(void **state)
 {
 	struct fixture *fixture = *state;
@@ -491,6 +597,8 @@ static void labels_that_make_no_sense_are_left_out(void **state)
 	assert_int_equal(strnlen(details.labels, LM_GO_LABELS_MAX), LM_GO_LABELS_MAX - 1);
 	assert_false(lm_goroutines_details(fixture->goroutines, UINT32_MAX, 2, &details));
 	assert_false(lm_goroutines_details(fixture->goroutines, 1, 3, &details));
+	put(fixture, fake_g(1) + fixture->layout->g.goid, 3, 8);
+	assert_false(lm_goroutines_details(fixture->goroutines, 1, 2, &details));
 }
 
 static void tables_with_wild_offsets_lead_to_no_false_frames(void **state)
@@ -592,6 +700,9 @@ int main(void)
 		test(addresses_that_lead_nowhere_are_no_goroutines),
 		test(millions_that_lead_nowhere_take_no_longer_than_they_may),
 		test(a_garbage_g_is_told_as_moved_or_gone),
+		test(what_changes_while_it_is_read_is_told_as_moved),
+		test(a_list_that_never_stands_still_is_given_up),
+		test(a_lock_that_makes_no_sense_is_not_known),
 		test(a_stack_that_cannot_be_followed_is_counted),
 		test(a_stack_of_calls_without_end_is_cut),
 		test(what_a_goroutine_waits_for_is_its_own_or_not_known),
