@@ -10,7 +10,7 @@ seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
 mkdir -p $out
 
 objs=()
-for source in user/resolver/*.c; do
+for source in user/resolver/*.c user/golang/*.c; do
 	case $source in */client*.c | */worker.c | */sandbox.c) continue ;; esac
 	objs+=("$out/${source%.c}.o")
 done
