@@ -62,8 +62,8 @@ struct lm_go_counts {
 	char version[sizeof(((struct lm_go_summary *)0)->version)]; /* "" = not known */
 	int64_t goroutines;                                         /* -1: not known, as are the next two */
 	int64_t gc_count, heap_live_bytes;
-	const char *no_gc, *no_objects; /* static texts: why these are not known, NULL if they are */
-	const char *why;                /* static text: why goroutines cannot be read now, NULL if they can */
+	const char *no_gc, *no_objects; /* as in the summary: why these are not known, NULL if they are */
+	const char *why;                /* why goroutines cannot be read now, NULL if they can; see below */
 };
 
 /* A look at the process begins. mono_to_boot_ns: what is added to CLOCK_MONOTONIC for CLOCK_BOOTTIME. 0 or -ENOMEM. */
@@ -89,7 +89,8 @@ const char *lm_monitor_go_reason(const struct lm_process *process, uint8_t reaso
 /* Whoever reads the goroutines has been started again: all are told anew, and stacks are numbered anew. Those told
  * again stay where they were; those not told by the next lm_monitor_go_end are gone. */
 void lm_monitor_go_reset(struct lm_monitor *monitor, struct lm_process *process);
-/* Goroutines cannot be read now; why: static text. is_go: it is a Go program. What was known holds for a while. */
+/* Goroutines cannot be read now; why must last until the next call for this process, or until it is dropped. is_go: it
+ * is a Go program. What was known holds for a while. */
 int lm_monitor_go_failed(struct lm_monitor *monitor, struct lm_process *process, bool is_go, const char *why);
 /* Forgets all about the goroutines of a process that ends or becomes another program. */
 void lm_monitor_go_drop(struct lm_monitor *monitor, struct lm_process *process);

@@ -36,7 +36,7 @@ struct lm_go_stack {
 /* All of a process. Times are CLOCK_BOOTTIME ns. */
 struct lm_go {
 	bool is_go;
-	const char *why; /* static text: why goroutines cannot be read now, NULL if they can */
+	const char *why; /* why goroutines cannot be read now, NULL if they can: see lm_monitor_go_failed() */
 	struct lm_goroutine **chunks;
 	size_t chunks_len;
 	uint64_t known;   /* goroutines */

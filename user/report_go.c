@@ -255,10 +255,13 @@ static double heap_growth(const struct lm_report *report, const struct lm_go *go
 	return ((double)go->summary.heap_live_bytes - go->first_heap_bytes) / watched_s * S_PER_H;
 }
 
-static void add(
-	struct lm_snapshot_process *out, struct lm_snapshot_unavailable *items, const char *what, const char *why)
+/* Copied, as the reason is the target's, which may end or say another before the report is read. */
+static void add(const struct lm_report *report, struct lm_snapshot_process *out, struct lm_snapshot_unavailable *items,
+	const char *what, const char *why)
 {
-	items[out->unavailable_len++] = (struct lm_snapshot_unavailable){what, why};
+	const char *copy = lm_arena_text(report->arena, why);
+
+	items[out->unavailable_len++] = (struct lm_snapshot_unavailable){what, copy ? copy : "out of memory"};
 }
 
 static const char *why_no_goroutines(const struct lm_process *process)
@@ -278,15 +281,15 @@ int lm_report_go_process(const struct lm_report *report, const struct lm_process
 	struct lm_go_counts counts;
 
 	if (why)
-		add(out, items, "goroutines", why);
+		add(report, out, items, "goroutines", why);
 	if (!lm_monitor_go_counts(process, &counts))
 		return 0;
 	if (process->go->refused && !why)
-		add(out, items, "goroutines", "there are more than are kept");
+		add(report, out, items, "goroutines", "there are more than are kept");
 	if (counts.no_gc)
-		add(out, items, "gc", counts.no_gc);
+		add(report, out, items, "gc", counts.no_gc);
 	if (counts.no_objects)
-		add(out, items, "goroutine objects", counts.no_objects);
+		add(report, out, items, "goroutine objects", counts.no_objects);
 	go = lm_arena_alloc(report->arena, sizeof(*go));
 	if (!go)
 		return -ENOMEM;

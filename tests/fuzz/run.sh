@@ -10,7 +10,7 @@ seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
 mkdir -p $out
 
 objs=()
-for source in user/resolver/*.c; do
+for source in user/resolver/*.c user/golang/*.c; do
 	case $source in */client*.c | */worker.c | */sandbox.c) continue ;; esac
 	objs+=("$out/${source%.c}.o")
 done
@@ -18,11 +18,13 @@ make -s --no-print-directory B=$out SAN=1 "${objs[@]}" || exit 2
 cc -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-o $out/fuzz_resolver tests/fuzz/fuzz_resolver.c "${objs[@]}" -ldw -lelf -liberty || exit 2
 
-# The tables of Go programs: what an input reaches is what is tried further.
-go_sources=(user/resolver/{module,remote}.c user/golang/{binary,image,layout,lines,memory,names,step,tables,values}.c)
-clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -fsanitize=fuzzer,address,undefined \
-	-fno-sanitize-recover=undefined -o $out/fuzz_go_tables tests/fuzz/fuzz_go_tables.c "${go_sources[@]}" -ldw -lelf ||
-	exit 2
+# Files, tables and goroutines of Go programs: what an input reaches is what is tried further.
+go_sources=(user/resolver/{module,remote}.c user/golang/*.c)
+go_targets=(fuzz_go_image fuzz_go_tables fuzz_goroutines)
+for target in "${go_targets[@]}"; do
+	clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o $out/$target tests/fuzz/$target.c "${go_sources[@]}" -ldw -lelf || exit 2
+done
 
 # Small files, so that a change hits something: with all tables, stripped, in an older format, without call-frame tables.
 cat >$out/sample.c <<'C'
@@ -36,10 +38,26 @@ cc -O2 -gdwarf-4 -gz -o $out/sample-4 $out/sample.c
 cc -O2 -s -o $out/sample-stripped $out/sample.c
 cc -O2 -g -fno-asynchronous-unwind-tables -o $out/sample-debug-frame $out/sample.c
 
+# The beginnings of what Go's linker writes: sections, a build information, a pclntab, a moduledata. Addresses are those in
+# the file.
+cat >$out/sample-go.c <<'C'
+#define IN(name) __attribute__((used, section(name)))
+IN(".go.buildinfo") static const char info[] __attribute__((aligned(16))) =
+	"\xff Go buildinf:\x08\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x06go1.24";
+IN(".gopclntab") static const unsigned long table[16] = {0x08010000fffffff1, 1, 0, 0, 72, 80, 88, 96, 104};
+IN(".go.module") static const unsigned long module[48] = {1, 2, 3};
+IN(".noptrdata") static unsigned long data[8] = {1};
+int main(void) { return data[0] + module[0] + table[0] + info[0]; }
+C
+mkdir -p $out/fuzz_go_image-inputs $out/fuzz_go_tables-inputs $out/fuzz_goroutines-inputs
+flags=(-O1 -s -nostdlib -Wl,-z,noseparate-code -Wl,-e,main)
+cc "${flags[@]}" -static-pie -o $out/fuzz_go_image-inputs/pie $out/sample-go.c
+cc "${flags[@]}" -static -o $out/fuzz_go_image-inputs/static $out/sample-go.c
+
 status=0
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=1024
 samples=($out/sample-5 $out/sample-4 $out/sample-stripped $out/sample-debug-frame)
-share=$((seconds / (${#samples[@]} + 1)))
+share=$((seconds / (${#samples[@]} + ${#go_targets[@]})))
 for sample in "${samples[@]}"; do
 	$out/fuzz_resolver "$sample" "$seed" $share 2>$out/errors || {
 		status=1
@@ -47,11 +65,14 @@ for sample in "${samples[@]}"; do
 	}
 done
 # what fails is kept in a file, which reproduces it as the program's only argument
-mkdir -p $out/go_tables
-$out/fuzz_go_tables -seed="$seed" -max_total_time=$share -max_len=400 -timeout=5 -artifact_prefix=$out/go_tables- \
-	$out/go_tables >$out/errors 2>&1 || {
-	status=1
-	grep -E '^ *#[0-9]+ 0x|ERROR|runtime error|Test unit written' $out/errors | head -n 30
-}
-echo "fuzz_go_tables: $(grep -oE 'Done [0-9]+ runs' $out/errors || echo failed)"
+for target in "${go_targets[@]}"; do
+	max_len=400
+	[ $target = fuzz_go_image ] && max_len=8192
+	$out/$target -seed="$seed" -max_total_time=$share -max_len=$max_len -timeout=5 -artifact_prefix=$out/$target- \
+		$out/$target-inputs >$out/errors 2>&1 || {
+		status=1
+		grep -E '^ *#[0-9]+ 0x|ERROR|runtime error|Test unit written' $out/errors | head -n 30
+	}
+	echo "$target: $(grep -oE 'Done [0-9]+ runs' $out/errors || echo failed)"
+done
 exit $status

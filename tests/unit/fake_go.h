@@ -51,6 +51,9 @@ enum fake_name {
 	FAKE_SIGPANIC,
 	FAKE_SWITCH,
 	FAKE_CGOCALLBACK,
+	FAKE_ALLGADD,
+	FAKE_RUNTIME_MAIN,
+	FAKE_SEMACQUIRE,
 	FAKE_FUNCS,
 	FAKE_MIDDLE = FAKE_FUNCS,
 	FAKE_INNER,
@@ -59,7 +62,8 @@ enum fake_name {
 
 static const char *const fake_names[FAKE_NAMES_LEN] = {"runtime.goexit", "runtime.deferreturn", "main.main",
 	"main.outer", "vendor/runtime.gopanic", "main.generic[go.shape.int,go.shape.[]int].func1", "runtime.gopanic",
-	"runtime.sigpanic", "runtime.switch", "runtime.cgocallback", "main.middle", "main.inner"};
+	"runtime.sigpanic", "runtime.switch", "runtime.cgocallback", "runtime.allgadd", "runtime.main",
+	"runtime.semacquire1", "main.middle", "main.inner"};
 
 /* Runs of a value, each up to an offset from the function's entry; until 0 ends them. */
 struct fake_run {
@@ -83,6 +87,9 @@ static const struct fake_func {
 	[FAKE_SIGPANIC] = {0x40, 20, 0, {{0x10, 0x40}}, {{9, 0x40}}, {{0, 0x40}}, {{0, 0}}},
 	[FAKE_SWITCH] = {0x40, 3, 6, {{8, 0x40}}, {{9, 0x40}}, {{0, 0x40}}, {{0, 0}}},
 	[FAKE_CGOCALLBACK] = {0x40, 4, 6, {{8, 0x40}}, {{9, 0x40}}, {{0, 0x40}}, {{0, 0}}},
+	[FAKE_ALLGADD] = {0x80, 0, 0, {{0x18, 0x80}}, {{5, 0x80}}, {{0, 0x80}}, {{0, 0}}},
+	[FAKE_RUNTIME_MAIN] = {0x40, 0, 0, {{0x18, 0x40}}, {{6, 0x40}}, {{0, 0x40}}, {{0, 0}}},
+	[FAKE_SEMACQUIRE] = {0x80, 0, 0, {{0x40, 0x80}}, {{7, 0x80}}, {{0, 0x80}}, {{0, 0}}},
 };
 
 struct fake_go {

@@ -8,7 +8,8 @@
 
 #define GOROUTINES_MAX (4u << 20)
 #define TRIES 8
-#define READ_AGAIN 16 /* entries at the end: the slice may have been read while it was moved */
+#define FALSE_STARTS 64 /* looks in a row that find no list to begin with: no program that runs is so unlucky */
+#define READ_AGAIN 16   /* entries at the end: the slice may have been read while it was moved */
 
 struct slice {
 	uint64_t address, len, cap;
@@ -38,7 +39,12 @@ static int read_slice(struct lm_goroutines *goroutines, struct slice *slice, con
 		*why = "it has more than 4,194,304 goroutines";
 		return -EIO;
 	}
-	return slice->len ? 0 : -EAGAIN;
+	/* there were some when its runtime was found, and they are never less */
+	if (!slice->len) {
+		*why = "the list of its goroutines is empty";
+		return -EIO;
+	}
+	return 0;
 }
 
 static bool grow(void *array, size_t room, size_t size)
@@ -97,20 +103,22 @@ static int merge_order(struct lm_goroutines *goroutines, size_t old_len, size_t 
 }
 
 /* Entries that were read of the old place while the slice was moved may be wrong; they are the last. */
-static int check_last(struct lm_goroutines *goroutines, const struct slice *slice)
+static int check_last(struct lm_goroutines *goroutines, const struct slice *slice, const char **why)
 {
 	size_t from = goroutines->len < READ_AGAIN ? 0 : goroutines->len - READ_AGAIN, n = goroutines->len - from;
 	uint64_t again[READ_AGAIN];
 
-	if (!lm_go_memory_read_now(&goroutines->memory, slice->address + from * 8, again, n * sizeof(*again)))
+	if (!lm_go_memory_read_now(&goroutines->memory, slice->address + from * 8, again, n * sizeof(*again))) {
+		*why = "the list of its goroutines cannot be read";
 		return -EIO;
+	}
 	if (memcmp(again, goroutines->addresses + from, n * sizeof(*again)) == 0)
 		return 0;
 	memcpy(goroutines->addresses + from, again, n * sizeof(*again));
 	return merge_order(goroutines, 0, goroutines->len);
 }
 
-int lm_go_allgs_update(struct lm_goroutines *goroutines, const char **why)
+static int update(struct lm_goroutines *goroutines, const char **why)
 {
 	size_t old_len = goroutines->len;
 	struct slice slice, after;
@@ -119,7 +127,7 @@ int lm_go_allgs_update(struct lm_goroutines *goroutines, const char **why)
 	if (!error)
 		error = make_room(goroutines, slice.len);
 	if (!error)
-		error = check_last(goroutines, &slice);
+		error = check_last(goroutines, &slice, why);
 	if (error)
 		return error;
 	if (!lm_go_memory_read_now(&goroutines->memory, slice.address + old_len * 8, goroutines->addresses + old_len,
@@ -136,4 +144,18 @@ int lm_go_allgs_update(struct lm_goroutines *goroutines, const char **why)
 	memset(goroutines->known + old_len, 0, (slice.len - old_len) * sizeof(*goroutines->known));
 	goroutines->len = slice.len;
 	return 0;
+}
+
+int lm_go_allgs_update(struct lm_goroutines *goroutines, const char **why)
+{
+	int error = update(goroutines, why);
+
+	if (error != -EAGAIN) {
+		goroutines->false_starts = 0;
+	} else if (++goroutines->false_starts == FALSE_STARTS) {
+		goroutines->false_starts = 0;
+		*why = "the list of its goroutines changes faster than it can be read";
+		error = -EIO;
+	}
+	return error;
 }

@@ -41,21 +41,22 @@ struct map {
 	uint64_t buckets, old_buckets;
 };
 
-/* How many sudogs are in the queue that begins with this one. */
-static uint32_t count_waiters(struct lm_goroutines *goroutines, uint64_t sudog)
+/* How many sudogs are in the queue that begins with this one; false if it is none: it leads nowhere, or in a circle. */
+static bool count_waiters(struct lm_goroutines *goroutines, uint64_t sudog, uint32_t *count)
 {
-	uint32_t count = 0;
+	uint64_t seen = 0, next;
 
-	while (count < WAITERS_MAX && sudog && sudog % 8 == 0 && sudog < LM_GO_ADDRESS_MAX) {
-		uint64_t next;
-
-		if (!lm_remote_read(&goroutines->object_memory, sudog + goroutines->runtime.layout->sudog.next, &next,
-			    sizeof(next)))
-			break;
-		count++;
-		sudog = next;
+	for (*count = 0; *count < WAITERS_MAX && sudog; sudog = next) {
+		if (sudog % 8 || sudog >= LM_GO_ADDRESS_MAX || sudog == seen ||
+			!lm_remote_read(&goroutines->object_memory, sudog + goroutines->runtime.layout->sudog.next,
+				&next, sizeof(next)))
+			return false;
+		/* a circle comes back to one of those at powers of two (Brent) */
+		(*count)++;
+		if (!(*count & (*count - 1)))
+			seen = sudog;
 	}
-	return count;
+	return true;
 }
 
 static void read_channel(struct lm_goroutines *goroutines, uint64_t address, struct lm_go_channel *channel)
@@ -63,15 +64,19 @@ static void read_channel(struct lm_goroutines *goroutines, uint64_t address, str
 	const struct lm_go_runtime_layout *layout = goroutines->runtime.layout;
 	unsigned char bytes[LM_GO_HCHAN_BYTES];
 
-	if (!lm_remote_read(&goroutines->object_memory, address, bytes, sizeof(bytes)))
+	if (!lm_remote_read(&goroutines->object_memory, address, bytes, sizeof(bytes)) ||
+		lm_go_field64(bytes, layout->channel.qcount) > lm_go_field64(bytes, layout->channel.dataqsiz) ||
+		lm_go_field32(bytes, layout->channel.closed) > 1 ||
+		!count_waiters(goroutines, lm_go_field64(bytes, layout->channel.sendq), &channel->senders) ||
+		!count_waiters(goroutines, lm_go_field64(bytes, layout->channel.recvq), &channel->receivers)) {
+		*channel = (struct lm_go_channel){0};
 		return;
+	}
 	channel->address = address;
 	channel->len = lm_go_field64(bytes, layout->channel.qcount);
 	channel->cap = lm_go_field64(bytes, layout->channel.dataqsiz);
 	channel->elem_bytes = lm_go_field16(bytes, layout->channel.elemsize);
 	channel->closed = lm_go_field32(bytes, layout->channel.closed) != 0;
-	channel->senders = count_waiters(goroutines, lm_go_field64(bytes, layout->channel.sendq));
-	channel->receivers = count_waiters(goroutines, lm_go_field64(bytes, layout->channel.recvq));
 }
 
 /* Copies what there is room for; what is not to be printed is replaced. */

@@ -105,7 +105,8 @@ static void read_figures(struct lm_goroutines *goroutines)
 		next->heap_live_bytes = heap_live;
 	if (!next->no_gc && (next->gc_count < 0 || next->heap_live_bytes < 0))
 		next->no_gc = "its counts cannot be read";
-	if (read_word(goroutines, runtime->goid_source, &goid, sizeof(goid)) && goid > next->newest_goid)
+	if (read_word(goroutines, runtime->goid_source, &goid, sizeof(goid)) && goid > next->newest_goid &&
+		goid < LM_GO_GOID_MAX)
 		next->newest_goid = goid;
 }
 
@@ -182,9 +183,10 @@ size_t lm_goroutines_changes(struct lm_goroutines *goroutines, struct lm_go_reco
 
 void lm_goroutines_tell_again(struct lm_goroutines *goroutines)
 {
-	memset(goroutines->changed, 0, (goroutines->len + 63) / 64 * sizeof(*goroutines->changed));
 	goroutines->told = 0;
 	for (size_t i = 0; i < goroutines->len; i++) {
+		if (i % 64 == 0)
+			goroutines->changed[i / 64] = 0;
 		if (goroutines->known[i].state != LM_GO_GONE)
 			goroutines->changed[i / 64] |= 1ull << i % 64;
 	}

@@ -13,7 +13,8 @@
 #include "user/resolver/remote.h"
 
 #define LM_GO_CHUNK_BYTES 262144u
-#define LM_GO_BATCH 64 /* stacks that are read between two reads of their g's */
+#define LM_GO_BATCH 64              /* stacks that are read between two reads of their g's */
+#define LM_GO_GOID_MAX (1ull << 56) /* no program creates as many */
 #define LM_GO_ADDRESS_MAX (1ull << 47)
 
 /* What is known of a goroutine: of a million it is most of the memory. */
@@ -58,6 +59,7 @@ struct lm_goroutines {
 	size_t len, room;
 	struct lm_go_interned interned;
 
+	unsigned false_starts;     /* looks in a row that could not begin, as the list was being changed */
 	bool looking;              /* a look has begun and not ended */
 	size_t at;                 /* in order: where it goes on */
 	size_t readable;           /* g's that were there */

@@ -85,6 +85,7 @@ static int check_layout(struct finder *finder, const char **why)
 	uint64_t slice[3], address;
 	bool any = false;
 
+	*why = "its runtime has not started yet";
 	if (!lm_go_memory_read_now(finder->memory, finder->runtime->allgs, slice, sizeof(slice)) || slice[1] < 2)
 		return -EAGAIN;
 	for (size_t i = 0; i < slice[1] && i < CHECKED_GS; i++) {
@@ -93,11 +94,15 @@ static int check_layout(struct finder *finder, const char **why)
 			continue;
 		any = true;
 		if (lm_go_field64(g, layout->g.goid) <= slice[1] + 1024 &&
-			is_start(finder, lm_go_field64(g, layout->g.startpc)))
+			is_start(finder, lm_go_field64(g, layout->g.startpc))) {
+			*why = NULL;
 			return 0;
+		}
 	}
+	if (!any)
+		return -EAGAIN;
 	*why = "its runtime is laid out in a way that is not known";
-	return any ? -ENOTSUP : -EAGAIN;
+	return -ENOTSUP;
 }
 
 /* runtime.newproc1 takes goids from it by adding their number. */

@@ -12,6 +12,8 @@
 #include "user/golang/goroutines_state.h"
 
 #define GAP_BYTES 4096 /* between two g's that are read at once: as much as a read costs */
+#define CLOCK_GS 1024  /* the clock is read at least so often: addresses may be the same, and lead nowhere */
+#define STACK_MAX_BYTES (2ull << 30) /* runtime.maxstackceiling */
 #define AGAIN_BYTES (LM_GO_CHUNK_BYTES / 4)
 
 /* g's that are read at once. */
@@ -171,16 +173,17 @@ static void describe(struct lm_goroutines *goroutines, const unsigned char *g, s
 {
 	const struct lm_go_runtime_layout *layout = goroutines->runtime.layout;
 	uint64_t lo = lm_go_field64(g, layout->g.stack_lo), hi = lm_go_field64(g, layout->g.stack_hi);
+	uint64_t goid = lm_go_field64(g, layout->g.goid);
 	uint8_t status = status_of(goroutines, g);
 
 	*now = (struct lm_goroutine){
-		.goid = lm_go_field64(g, layout->g.goid),
+		.goid = goid < LM_GO_GOID_MAX ? goid : 0,
 		.parent_goid = layout->g.parent ? lm_go_field64(g, layout->g.parent) : 0,
 		.sp = sp_of(goroutines, g, status),
 		.place = place_of(goroutines, g, status),
 		.status = status,
 		.sequence = sequence_of(goroutines, g),
-		.stack_bytes = hi > lo ? (hi - lo < UINT32_MAX ? hi - lo : UINT32_MAX) : 0,
+		.stack_bytes = hi > lo && hi - lo <= STACK_MAX_BYTES ? hi - lo : 0,
 	};
 	if (start_of(goroutines, lm_go_field64(g, layout->g.startpc)) != LM_GO_START_USER)
 		now->flags |= LM_GO_SYSTEM;
@@ -442,7 +445,7 @@ static int scan_run(struct lm_goroutines *goroutines, uint64_t end_ns)
 		} else {
 			take_gone(goroutines, index);
 		}
-		if (goroutines->batch_len < LM_GO_BATCH)
+		if (goroutines->batch_len < LM_GO_BATCH && goroutines->at % CLOCK_GS)
 			continue;
 		finish_batch(goroutines);
 		if (lm_go_now_ns() >= end_ns)

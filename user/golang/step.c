@@ -62,7 +62,7 @@ static void make_frame(struct lm_go_tables *tables, uint64_t pc, bool exact, str
 	/* where it was interrupted it has most likely not done so yet */
 	if (!exact && loses_sp(tables, &func))
 		return;
-	tables->values_left = LM_GO_VALUES;
+	tables->values_left = LM_GO_SIZES;
 	if (!exact && pc > func.entry)
 		pc--;
 	if (!lm_go_value_find(tables, &func, func.pcsp, pc, &frame->size) || frame->size < 0 ||

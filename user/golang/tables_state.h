@@ -10,6 +10,7 @@
 
 #define LM_GO_STEPS 4096     /* places in the cache of frames */
 #define LM_GO_VALUES 1000000 /* runs of pcvalue tables that one question may cost: 5 ms */
+#define LM_GO_SIZES 65536    /* of those that a frame's size may: a call or a return has two, and stacks are many */
 
 /* What stepping over a frame takes, by its program counter. */
 struct lm_go_frame {

@@ -142,9 +142,10 @@ static int ask_look(struct lm_resolver *resolver, struct lm_target *target, uint
 	if (size != sizeof(reply))
 		return -EPROTO;
 	memcpy(&reply, resolver->buffer, sizeof(reply));
-	take_text(go->why, sizeof(go->why), reply.why);
+	/* one that is not complete yet says nothing new: the reason of the last that failed holds */
 	if (reply.status == LM_GO_EARLY)
 		return -EAGAIN;
+	take_text(go->why, sizeof(go->why), reply.why);
 	if (reply.status != LM_GO_READY)
 		return -ENOTSUP;
 	take_text(go->no_gc, sizeof(go->no_gc), reply.no_gc);

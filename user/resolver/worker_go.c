@@ -45,6 +45,11 @@ static enum lm_go_answer status_of(int error)
 	}
 }
 
+static const char *why_of(int error, const char *why)
+{
+	return error == -ENOMEM ? "out of memory" : why;
+}
+
 static int open_program(
 	struct lm_worker_go *go, int mem_fd, const struct lm_region *regions, size_t regions_len, const char **why)
 {
@@ -53,10 +58,8 @@ static int open_program(
 	if (error)
 		return error;
 	go->regions = malloc((regions_len + 1) * sizeof(*regions));
-	if (!go->regions) {
-		*why = "out of memory";
+	if (!go->regions)
 		return -ENOMEM;
-	}
 	memcpy(go->regions, regions, regions_len * sizeof(*regions));
 	go->regions_len = regions_len;
 	return lm_goroutines_new(mem_fd, go->tables, regions, regions_len, &go->goroutines, why);
@@ -67,12 +70,12 @@ size_t lm_worker_go_open(
 {
 	struct lm_go_open_reply *reply = out;
 	struct lm_worker_go *go = calloc(1, sizeof(*go));
-	const char *why = go ? NULL : "out of memory";
+	const char *why = NULL;
 	int error = go ? open_program(go, mem_fd, regions, regions_len, &why) : -ENOMEM;
 
 	memset(reply, 0, sizeof(*reply));
 	reply->status = status_of(error);
-	put_text(reply->why, sizeof(reply->why), why);
+	put_text(reply->why, sizeof(reply->why), why_of(error, why));
 	/* the tables name the functions of its threads all the same */
 	*opened = go && go->tables ? go : NULL;
 	if (!*opened)
@@ -130,7 +133,7 @@ static size_t look(struct lm_worker_go *go, const struct lm_go_look_request *req
 		lm_goroutines_tell_again(go->goroutines);
 	error = lm_goroutines_look(go->goroutines, now_ns() + request->budget_ns, &why);
 	reply->status = status_of(error);
-	put_text(reply->why, sizeof(reply->why), why);
+	put_text(reply->why, sizeof(reply->why), why_of(error, why));
 	if (error)
 		return sizeof(*reply);
 	reply->summary = *lm_goroutines_summary(go->goroutines);
