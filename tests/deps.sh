@@ -5,7 +5,7 @@
 set -u
 
 build="gcc make pkg-config libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev libjansson-dev libiberty-dev
-       uthash-dev libseccomp-dev zlib1g-dev"
+       uthash-dev libseccomp-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler"
 # unit · check · fuzz (libFuzzer) · integration (C++, musl, addr2line, strip, setpriv, unshare, Java) · vm · bench
 test="libcmocka-dev clang-format libclang-rt-dev python3 g++ musl-tools binutils util-linux qemu-system-x86 busybox-static cpio
       linux-perf libbpf-tools openjdk-17-jdk-headless"
