@@ -35,8 +35,8 @@ static const struct lm_metrics_family site_oldest = {"leakmon_site_oldest_blocke
 	"seconds", "Since when the one that has waited longest at a site is blocked, since the epoch."};
 static const struct lm_metrics_family site_info = {
 	"leakmon_site_info", LM_METRICS_INFO, NULL, "What a site is known by; always 1."};
-static const struct lm_metrics_family process_info = {"leakmon_process_info", LM_METRICS_INFO, NULL,
-	"Containers of processes with findings, \"\" for none; always 1."};
+static const struct lm_metrics_family process_info = {
+	"leakmon_process_info", LM_METRICS_INFO, NULL, "Containers of processes with findings; always 1."};
 static const struct lm_metrics_family suppressed = {"leakmon_series_suppressed_total", LM_METRICS_COUNTER, NULL,
 	"Series left out of all answers so far, to keep their number bounded."};
 
@@ -281,6 +281,7 @@ int lm_render_metrics(FILE *stream, const struct lm_snapshot *snapshot, struct l
 
 	if (!arena)
 		return -ENOMEM;
+	errno = 0;
 	write_own(&writer, snapshot, self);
 	write_findings(&writer, snapshot);
 	error = write_sites(&writer, snapshot, arena);
@@ -289,7 +290,6 @@ int lm_render_metrics(FILE *stream, const struct lm_snapshot *snapshot, struct l
 		error = lm_metrics_processes(&writer, snapshot, arena);
 	write_end(&writer, self);
 	lm_arena_free(arena);
-	errno = 0;
 	if (!error && (fflush(stream) != 0 || ferror(stream)))
 		error = errno ? -errno : -EIO;
 	return error;

@@ -118,12 +118,12 @@ int lm_profile_pprof_text(FILE *stream, const struct lm_snapshot *snapshot, cons
 		total = site->count < INT64_MAX - total ? total + site->count : INT64_MAX;
 		sites[len++] = site;
 	}
+	errno = 0;
 	qsort(sites, len, sizeof(*sites), compare);
 	fprintf(stream, "%s profile: total %" PRId64 "\n", names[filter->kind], total);
 	for (size_t i = 0; i < len && !error; i++)
 		error = put_site(stream, snapshot, sites[i]);
 	free(sites);
-	errno = 0;
 	if (!error && (fflush(stream) != 0 || ferror(stream)))
 		error = errno ? -errno : -EIO;
 	return error;

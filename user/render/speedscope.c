@@ -149,12 +149,32 @@ static json_t *file_of(struct builder *builder, const struct lm_snapshot *snapsh
 	return file;
 }
 
+struct output {
+	FILE *stream;
+	int error;
+};
+
+static int write_bytes(const char *bytes, size_t len, void *context)
+{
+	struct output *output = context;
+
+	errno = 0;
+	if (fwrite(bytes, 1, len, output->stream) != len)
+		output->error = errno ? -errno : -EIO;
+	return output->error ? -1 : 0;
+}
+
 static int dump(FILE *stream, const json_t *file)
 {
+	struct output output = {.stream = stream};
+
+	if (json_dump_callback(file, write_bytes, &output, DUMP_FLAGS))
+		return output.error ? output.error : -ENOMEM;
+	write_bytes("\n", 1, &output);
 	errno = 0;
-	if (json_dumpf(file, stream, DUMP_FLAGS) || fputc('\n', stream) == EOF || fflush(stream))
-		return errno ? -errno : -EIO;
-	return 0;
+	if (!output.error && fflush(stream))
+		output.error = errno ? -errno : -EIO;
+	return output.error;
 }
 
 int lm_profile_speedscope(FILE *stream, const struct lm_snapshot *snapshot, const struct lm_profile_filter *filter)
