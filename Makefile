@@ -13,9 +13,10 @@ say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 
 CC      ?= cc
 CLANG   ?= clang
+PROTOC_C ?= protoc-c
 BPFTOOL ?= $(or $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool),bpftool)
 
-LIBS    := libbpf libdw libelf jansson libseccomp
+LIBS    := libbpf libdw libelf jansson libseccomp libprotobuf-c zlib
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wformat=2 -Wundef
 lm_cflags = -std=gnu11 $(WARN) $(CFLAGS) -fstack-protector-strong -D_GNU_SOURCE -DLM_VERSION='"$(VERSION)"' \
@@ -29,7 +30,8 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-p
               -D__TARGET_ARCH_x86
 
 srcs       := $(sort $(wildcard user/*.c user/*/*.c))
-objs       := $(srcs:%.c=$(B)/%.o)
+protos     := $(sort $(wildcard user/*/*.proto))
+objs       := $(srcs:%.c=$(B)/%.o) $(protos:%.proto=$(B)/%.pb-c.o)
 lib_objs   := $(filter-out $(B)/user/main.o,$(objs))
 bpf_srcs   := $(sort $(wildcard bpf/*.bpf.c))
 bpf_objs   := $(bpf_srcs:bpf/%.bpf.c=$(B)/%.bpf.o)
@@ -89,6 +91,18 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $(subst .,_,$(*F))_bpf > $@
 
 $(B)/user/probe.o: $(B)/leakmon.skel.h
+
+# Both files at once.
+$(B)/%.pb-c.c $(B)/%.pb-c.h &: %.proto
+	$(call say,PROTO,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PROTOC_C) --c_out=$(B) $<
+
+$(B)/%.pb-c.o: $(B)/%.pb-c.c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(lm_cflags) -MMD -MP -c -o $@ $<
+
+$(B)/user/render/pprof.o $(B)/user/render/pprof_tables.o: $(B)/user/render/profile.pb-c.h
 
 $(B)/tests/unit/%: tests/unit/%.c $(lib_objs)
 	$(call say,TEST,$<)

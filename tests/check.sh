@@ -28,8 +28,8 @@ files() {
 	done | sort -u
 }
 
-# probe.c includes the skeleton. The flags are the Makefile's own, so that both cannot differ.
-make -s --no-print-directory build/leakmon.skel.h || exit 2
+# probe.c includes the skeleton, pprof.c what is made of profile.proto. The flags are the Makefile's own, so that both cannot differ.
+make -s --no-print-directory build/leakmon.skel.h build/user/render/profile.pb-c.h || exit 2
 flags=$(make -s --no-print-directory -f - print-flags <<'MAKE'
 include Makefile
 $(info $(lm_cflags))

@@ -1,17 +1,17 @@
 #!/bin/bash
 # Installs what leakmon needs on Debian 12: `deps.sh` to build it, `deps.sh test` to test and measure it too, `deps.sh servers`
-# also the servers that the corpus watches (as programs: none is started as a service).
+# also the servers that the corpus watches. No service is started: they are wanted as programs.
 # Does nothing when all is there; else needs root. Set APT_OPTIONS to pass options to apt-get.
 set -u
 
 build="gcc make pkg-config libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev libjansson-dev libiberty-dev
-       uthash-dev libseccomp-dev zlib1g-dev"
-# unit · check · fuzz (libFuzzer) · integration (C++, musl, addr2line, strip, setpriv, unshare, Java) · vm · bench
+       uthash-dev libseccomp-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler"
+# unit · check · fuzz (libFuzzer) · integration (C++, musl, addr2line, strip, setpriv, unshare, Java) · vm · bench ·
+# metrics (promtool, and a Prometheus that scrapes)
 test="libcmocka-dev clang-format libclang-rt-dev python3 g++ musl-tools binutils util-linux qemu-system-x86 busybox-static cpio
-      linux-perf libbpf-tools openjdk-17-jdk-headless"
+      linux-perf libbpf-tools openjdk-17-jdk-headless prometheus"
 # Where Debian has it apart, the program without its service.
-servers="nginx apache2-bin mariadb-server-core redis-tools libtomcat10-java tomcat10-common etcd-server prometheus caddy
-         stress-ng"
+servers="nginx apache2-bin mariadb-server-core redis-tools libtomcat10-java tomcat10-common etcd-server caddy stress-ng"
 
 case ${1:-build} in
 build) wanted=$build ;;
@@ -48,7 +48,7 @@ fi
 echo "deps: installing" $packages
 log=$(mktemp) || exit 2
 policy=/usr/sbin/policy-rc.d # asked before a service is started; another's is left as it is
-if [ "${1:-}" = servers ] && [ ! -e $policy ]; then
+if [ "${1:-build}" != build ] && [ ! -e $policy ]; then
 	printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy
 else
 	policy=

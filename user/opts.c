@@ -31,8 +31,9 @@ struct choice {
 	int value;
 };
 
-static const struct choice formats[] = {
-	{"text", LM_FORMAT_TEXT}, {"json", LM_FORMAT_JSON}, {"collapsed", LM_FORMAT_COLLAPSED}, {NULL, 0}};
+static const struct choice formats[] = {{"text", LM_FORMAT_TEXT}, {"json", LM_FORMAT_JSON},
+	{"collapsed", LM_FORMAT_COLLAPSED}, {"pprof", LM_FORMAT_PPROF}, {"speedscope", LM_FORMAT_SPEEDSCOPE},
+	{NULL, 0}};
 static const struct choice futex_modes[] = {
 	{"auto", LM_FUTEX_AUTO}, {"on", LM_FUTEX_ON}, {"off", LM_FUTEX_OFF}, {NULL, 0}};
 static const struct choice colors[] = {

@@ -36,7 +36,9 @@ const struct lm_option_row lm_option_rows[LM_OPTION_ROWS] = {
 	{"Output:", 0, NULL, GROUP_OUTPUT, WATCHING | CHECK, NULL},
 	{"json", 'j', NULL, GROUP_OUTPUT, WATCHING, "the same as --format json"},
 	{"format", KEY_FORMAT, "FMT", GROUP_OUTPUT, WATCHING,
-		"text (default), json: one report a line, or collapsed: stacks for flame graphs"},
+		"text (default); json: one report a line; collapsed: stacks for flame graphs; pprof: for go tool "
+		"pprof; "
+		"speedscope. Of the last two a file holds one report, the last"},
 	{"output", 'o', "FILE", GROUP_OUTPUT, WATCHING | CHECK,
 		"write there instead of standard output, to a temporary file beside it that replaces it at the end"},
 	{"top", KEY_TOP, "N", GROUP_OUTPUT, WATCHING,
@@ -81,7 +83,8 @@ const struct lm_mode_row lm_mode_rows[] = {
 		"64 wrong usage, 77 no privilege, or a kernel that lacks a feature.\n\n"
 		"Examples:\n"
 		"  sudo leakmon snapshot\n"
-		"  sudo leakmon snapshot -p 1234 --format collapsed > stacks.txt"},
+		"  sudo leakmon snapshot -p 1234 --format collapsed > stacks.txt\n"
+		"  sudo leakmon snapshot --format pprof -o blocked.pb.gz"},
 	{"check", LM_MODE_CHECK, "check [OPTION...] -- COMMAND [ARG...]",
 		"Runs COMMAND as the user who called sudo, watches it and all that it starts, and\n"
 		"exits 1 if they leak or lock up: for the last line of a CI job. Findings are\n"

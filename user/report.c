@@ -209,6 +209,19 @@ static bool is_idle_pool(const struct lm_group *group)
 		       group->objects < SHARED_OBJECT_SHARE * group->count);
 }
 
+/* What the present waits of all members have lasted, of those whose beginning is known. */
+static double sum_of_ages_s(const struct lm_report *report, const struct lm_group *group)
+{
+	double sum_s = 0;
+
+	for (int64_t i = 0; i < group->count; i++) {
+		uint64_t since_ns = group->residents[i]->wait_since_ns;
+
+		sum_s += since_ns ? lm_report_age_s(report, since_ns) : 0;
+	}
+	return sum_s;
+}
+
 /* When the stay that began first did, as far as that is known. */
 static uint64_t first_known_ns(const struct lm_group *group)
 {
@@ -244,6 +257,7 @@ static int fill_site(const struct lm_report *report, struct lm_group *group, str
 	site->newest_blocked_since_ns = lm_report_wall_time(report, group->newest_ns);
 	site->oldest_resident_since_ns = lm_report_wall_time(report, first_known_ns(group));
 	site->median_blocked_s = group->median_ns ? lm_report_age_s(report, group->median_ns) : NAN;
+	site->sum_blocked_s = sum_of_ages_s(report, group);
 	site->rate_per_h = lm_group_rate_per_h(&report->monitor->groups, group, report->now_ns, process->key.start_ns);
 	site->idle_pool = is_idle_pool(group);
 	error = fill_stack(report, group, site);

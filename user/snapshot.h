@@ -143,7 +143,8 @@ struct lm_snapshot_site {
 	int64_t oldest_blocked_since_ns, newest_blocked_since_ns;
 	int64_t oldest_resident_since_ns;
 	double median_blocked_s, rate_per_h;
-	bool idle_pool; /* known for idle workers: shown as such, below the rest */
+	double sum_blocked_s; /* the present waits of all members that are known, added up */
+	bool idle_pool;       /* known for idle workers: shown as such, below the rest */
 	const struct lm_snapshot_frame *stack;
 	size_t stack_len;
 	const struct lm_snapshot_frame *place; /* of stack: what the site is known by. NULL: what the names tell */

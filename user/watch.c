@@ -24,6 +24,7 @@
 	NS_PER_S /* reports may be rarer than this, looks are not: arrivals between them would be missed               \
 		  */
 #define DEFAULT_TOP_TEXT 20
+#define EXIT_USAGE 64
 
 enum source { SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_EVENTS, SOURCE_KEYS, SOURCES };
 
@@ -44,7 +45,15 @@ static lm_renderer *const renderers[] = {
 	[LM_FORMAT_TEXT] = lm_render_text,
 	[LM_FORMAT_JSON] = lm_render_json,
 	[LM_FORMAT_COLLAPSED] = lm_render_collapsed,
+	[LM_FORMAT_PPROF] = lm_render_pprof,
+	[LM_FORMAT_SPEEDSCOPE] = lm_render_speedscope,
 };
+
+/* Reports that are a file each cannot follow each other in one. */
+static bool is_one_report_a_file(enum lm_format format)
+{
+	return format == LM_FORMAT_PPROF || format == LM_FORMAT_SPEEDSCOPE;
+}
 
 static struct lm_render_options render_options(const struct watch *watch)
 {
@@ -125,6 +134,8 @@ static void report(struct watch *watch, bool final)
 	watch->last = snapshot;
 	watch->reports++;
 	note_findings(watch);
+	if (is_one_report_a_file(watch->config->format) && !watch->ending)
+		return;
 	error = write_report(watch);
 	if (error)
 		end_for_output(watch, error);
@@ -297,6 +308,10 @@ int lm_watch_run(const struct lm_config *config)
 	sigset_t signals;
 	int error;
 
+	if (config->format == LM_FORMAT_PPROF && !config->output && isatty(STDOUT_FILENO)) {
+		lm_error("a pprof profile is no text for a terminal: name a file with -o, or redirect standard output");
+		return EXIT_USAGE;
+	}
 	block_signals(&signals);
 	watch.looks_per_report = config->interval_ns / look_ns;
 	error = lm_output_open(config->output, &watch.output);

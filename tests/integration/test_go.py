@@ -81,7 +81,8 @@ def process_of(report, pid):
 
 
 def own_frames(site):
-    return [frame for frame in site["stack"] if (frame["function"] or "").startswith("main.")]
+    """Without the calls that the compiler put between: those are lines of no file, and Go does not print them either."""
+    return [frame for frame in site["stack"] if (frame["function"] or "").startswith("main.") and frame["file"]]
 
 
 def findings(report, pid, levels=("likely", "confirmed")):

@@ -64,6 +64,7 @@ static const struct lm_snapshot_site go_sites[] = {
 		.newest_blocked_since_ns = AGO(2),
 		.oldest_resident_since_ns = AGO(3120),
 		.median_blocked_s = 1560,
+		.sum_blocked_s = 1878240,
 		.rate_per_h = 1440,
 		ARRAY(stack, sender_stack),
 		.created_by = &sender_creator,

@@ -137,6 +137,7 @@ static const struct lm_snapshot_site leaky_sites[] = {
 		.oldest_blocked_since_ns = AGO(3120),
 		.newest_blocked_since_ns = AGO(2),
 		.median_blocked_s = 1560.5,
+		.sum_blocked_s = 780250,
 		.rate_per_h = 102.857142857,
 		ARRAY(stack, leak_stack),
 		ARRAY(kernel_stack, futex_kernel_stack),
@@ -155,6 +156,7 @@ static const struct lm_snapshot_site leaky_sites[] = {
 		.oldest_blocked_since_ns = AGO(31.5),
 		.newest_blocked_since_ns = AGO(1.25),
 		.median_blocked_s = 15,
+		.sum_blocked_s = 22485,
 		.rate_per_h = 171314.3,
 		ARRAY(stack, lock_stack),
 		ARRAY(kernel_stack, futex_kernel_stack)},
@@ -172,6 +174,7 @@ static const struct lm_snapshot_site leaky_sites[] = {
 		.oldest_blocked_since_ns = AGO(273600),
 		.newest_blocked_since_ns = AGO(100),
 		.median_blocked_s = 3601,
+		.sum_blocked_s = 57616.5,
 		.rate_per_h = 0,
 		.idle_pool = true,
 		ARRAY(stack, pool_stack)},
@@ -189,6 +192,7 @@ static const struct lm_snapshot_site leaky_sites[] = {
 		.departed = 0,
 		.oldest_blocked_since_ns = AGO(0.25),
 		.median_blocked_s = NAN,
+		.sum_blocked_s = 0.25,
 		.rate_per_h = NAN,
 		ARRAY(stack, poll_stack),
 		.stack_why = "the saved part of the stack is full"},
@@ -381,6 +385,7 @@ static const struct lm_snapshot_site hostile_sites[] = {
 		.oldest_blocked_since_ns = NOW_NS + 5,
 		.newest_blocked_since_ns = INT64_MAX,
 		.median_blocked_s = 1e300,
+		.sum_blocked_s = 1e300,
 		.rate_per_h = -1e300,
 		ARRAY(stack, hostile_stack),
 		.stack_why = "why\x1b[2J",
@@ -394,6 +399,7 @@ static const struct lm_snapshot_site hostile_sites[] = {
 		.arrived = -1,
 		.departed = -1,
 		.median_blocked_s = INFINITY,
+		.sum_blocked_s = INFINITY,
 		.rate_per_h = -12.5,
 		.kind = LM_SITE_GOROUTINE},
 };
@@ -572,7 +578,7 @@ static const struct lm_snapshot quiet_snapshot = {
 #include "render_go_snapshot.h"
 
 /* As many sites as asked for, each with a stack of so many frames; every fourth is an idle pool. The caller's arena. */
-static struct lm_snapshot many_snapshot(struct lm_arena *arena, size_t sites, size_t frames)
+static inline struct lm_snapshot many_snapshot(struct lm_arena *arena, size_t sites, size_t frames)
 {
 	struct lm_snapshot_frame *stack = lm_arena_alloc(arena, frames * sizeof(*stack));
 	struct lm_snapshot_site *array = lm_arena_alloc(arena, sites * sizeof(*array));

@@ -173,6 +173,12 @@ static void each_option_sets_its_own(void **state)
 	assert_int_equal(config.min_level, LM_LEVEL_LIKELY);
 	assert_false(config.verbose || config.kernel_threads);
 	lm_opts_free(&config);
+	config = accepted("leakmon snapshot --format pprof -o profile");
+	assert_int_equal(config.format, LM_FORMAT_PPROF);
+	lm_opts_free(&config);
+	config = accepted("leakmon --format speedscope 1 5");
+	assert_int_equal(config.format, LM_FORMAT_SPEEDSCOPE);
+	lm_opts_free(&config);
 	config = accepted("leakmon -kv --fail-on confirmed --futex off --color never -j --format text");
 	assert_true(config.verbose && config.kernel_threads);
 	assert_int_equal(config.fail_on, LM_LEVEL_CONFIRMED);

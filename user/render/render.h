@@ -22,9 +22,11 @@ struct lm_render_options {
 
 typedef int lm_renderer(FILE *stream, const struct lm_snapshot *snapshot, const struct lm_render_options *options);
 
-lm_renderer lm_render_text;      /* for people */
-lm_renderer lm_render_json;      /* leakmon.snapshot/1, one line */
-lm_renderer lm_render_collapsed; /* "comm;outermost;…;innermost COUNT", a line for each site */
+lm_renderer lm_render_text;       /* for people */
+lm_renderer lm_render_json;       /* leakmon.snapshot/1, one line */
+lm_renderer lm_render_collapsed;  /* "comm;outermost;…;innermost COUNT", a line for each site */
+lm_renderer lm_render_pprof;      /* gzipped profile.proto, see profile.h; a file holds one */
+lm_renderer lm_render_speedscope; /* see profile.h; a file holds one */
 
 /* One finding with its stack, as the text report has it. 0 or -errno. */
 int lm_render_finding(FILE *stream, const struct lm_snapshot *snapshot, const struct lm_snapshot_finding *finding,

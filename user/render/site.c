@@ -70,8 +70,7 @@ static bool only_waits(const struct lm_snapshot_frame *frame)
 	       begins_with_one_of(frame->function, functions, sizeof(functions) / sizeof(functions[0]));
 }
 
-/* The frame that a site is known by: the innermost of the application. NULL if there is none at all. */
-static const struct lm_snapshot_frame *place_of(const struct lm_snapshot_site *site)
+const struct lm_snapshot_frame *lm_site_place(const struct lm_snapshot_site *site)
 {
 	if (site->place)
 		return site->place;
@@ -105,7 +104,7 @@ static size_t frame_width(const struct lm_snapshot_frame *frame)
 /* The place of a site. One that the report gives is of a program whose files are its modules: people look for lines. */
 static void add_place(struct lm_page *page, const struct lm_snapshot_site *site)
 {
-	const struct lm_snapshot_frame *place = place_of(site);
+	const struct lm_snapshot_frame *place = lm_site_place(site);
 
 	if (!place)
 		return;
@@ -119,7 +118,7 @@ static void add_place(struct lm_page *page, const struct lm_snapshot_site *site)
 
 static size_t place_width(const struct lm_snapshot_site *site)
 {
-	const struct lm_snapshot_frame *place = place_of(site);
+	const struct lm_snapshot_frame *place = lm_site_place(site);
 	size_t width = place ? frame_width(place) : 0;
 
 	if (site->place && is_named(place->module) && place->line)

@@ -43,6 +43,9 @@ size_t lm_site_frames_hidden(const struct lm_site_view *view);
 
 void lm_site_view_clear(struct lm_site_view *view);
 
+/* The frame that a site is known by: the innermost of the application. NULL if there is none at all. */
+const struct lm_snapshot_frame *lm_site_place(const struct lm_snapshot_site *site);
+
 enum lm_style lm_site_level_style(enum lm_level level);
 
 /* The type with blanks for underscores, in the buffer. */
