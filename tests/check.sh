@@ -101,18 +101,22 @@ layer() {
 
 # Modules of user space, lowest first: each includes only its own rank and those below.
 ranks=(
-	'lines|golang/record'
-	'log|command|stacks|snapshot|load|stays|exhaustion|limits|sockets|ksyms|proc|proc_files|proc_maps|kernel|output|live'
+	'lines|golang/record|yaml|web/assets'
+	'log|command|stacks|snapshot|changes|budget|notify|privileges|load|stays|exhaustion|limits|sockets|ksyms|proc|proc_files|proc_maps|kernel|output|live'
 	'opts|opts_table|waits|wait_names|wait_python|java_stacks|go_stacks|verdicts|owners|probe|resolver/[a-z_]+|golang/[a-z_]+|render/[a-z_]+'
+	'history[a-z_]*'
+	'api[a-z_]*'
+	'http[a-z_]*|web_config'
 	'places'
 	'groups'
 	'lockgraph'
-	'monitor|monitor_place|monitor_judge|monitor_locks|monitor_go[a-z_]*'
+	'recall|monitor|monitor_place|monitor_judge|monitor_locks|monitor_go[a-z_]*'
 	'report_[a-z]+'
 	'report'
 	'session_locks|session_sockets|session_golang'
 	'session'
-	'watch|check|doctor'
+	'daemon_[a-z]+'
+	'watch|check|doctor|daemon'
 	'main'
 )
 

@@ -5,7 +5,8 @@
 set -u
 
 build="gcc make pkg-config libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev libjansson-dev libiberty-dev
-       uthash-dev libseccomp-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler"
+       uthash-dev libseccomp-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler libmicrohttpd-dev libsqlite3-dev
+       libyaml-dev libcrypt-dev"
 # unit · check · fuzz (libFuzzer) · integration (C++, musl, addr2line, strip, setpriv, unshare, Java) · vm · bench ·
 # metrics (promtool, and a Prometheus that scrapes)
 test="libcmocka-dev clang-format libclang-rt-dev python3 g++ musl-tools binutils util-linux qemu-system-x86 busybox-static cpio
