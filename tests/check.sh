@@ -113,7 +113,7 @@ ranks=(
 	'recall|monitor|monitor_place|monitor_judge|monitor_locks|monitor_go[a-z_]*'
 	'report_[a-z]+'
 	'report'
-	'session_locks|session_sockets|session_golang'
+	'session_locks|session_sockets|session_golang|session_memory'
 	'session'
 	'daemon_[a-z]+'
 	'watch|check|doctor|daemon'

@@ -31,9 +31,9 @@ enum lm_budget_change {
 	LM_BUDGET_LESS_HISTORY
 };
 
-/* One measurement, every few seconds: CPU time used so far and memory now (-1 = not known), of all our processes. at_s: a
- * clock. Says what has changed, one thing at a time. What was given up for memory is not taken back: it would be given up
- * again. */
+/* One measurement, every few seconds: CPU time used so far and memory now (-1 = not known), of all our processes. at_s:
+ * a clock. Says what has changed, one thing at a time. What was given up for memory is not taken back: it would be
+ * given up again. */
 enum lm_budget_change lm_budget_measure(struct lm_budget *budget, double at_s, double cpu_s, int64_t memory_bytes);
 
 #endif

@@ -15,8 +15,8 @@ void lm_notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* How often the watchdog wants to hear of us at least, 0: never. */
 uint64_t lm_notify_watchdog_ns(void);
 
-/* Sockets that a service manager has opened for us ($LISTEN_FDS), which are close-on-exec then. Returns how many, at most
- * LM_NOTIFY_SOCKETS, and takes the variables out of the environment. */
+/* Sockets that a service manager has opened for us ($LISTEN_FDS), which are close-on-exec then. Returns how many, at
+ * most LM_NOTIFY_SOCKETS, and takes the variables out of the environment. */
 size_t lm_notify_sockets(int sockets[LM_NOTIFY_SOCKETS]);
 
 /* Is standard error the journal? Then lines begin with their priority, "<4>". */

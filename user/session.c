@@ -22,6 +22,7 @@
 #include "user/resolver/client.h"
 #include "user/session_golang.h"
 #include "user/session_locks.h"
+#include "user/session_memory.h"
 #include "user/session_sockets.h"
 #include "user/stacks.h"
 
@@ -47,6 +48,7 @@ struct lm_session {
 	uint64_t looks_truncated, skipped_processes;
 	uint64_t locks_read_ns;
 	double scan_s;
+	struct lm_session_memory memory;
 	bool look_complete; /* of the look under way: END has come */
 	struct lm_thread *wanted[UNWIND_BATCH];
 	struct lm_unwind_request requests[UNWIND_BATCH];
@@ -527,6 +529,27 @@ int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot
 	fill_losses(session, &snapshot->losses);
 	fill_self(session, snapshot);
 	return 0;
+}
+
+void lm_session_set_history(struct lm_session *session, struct lm_history *history)
+{
+	session->memory = (struct lm_session_memory){.monitor = session->monitor, .history = history};
+	lm_session_recall(&session->memory);
+}
+
+int lm_session_save(struct lm_session *session, struct lm_history *history)
+{
+	return lm_session_remember(session->monitor, history);
+}
+
+double lm_session_scan_s(const struct lm_session *session)
+{
+	return session->scan_s;
+}
+
+void lm_session_save_memory(struct lm_session *session)
+{
+	lm_resolver_save_memory(session->resolver);
 }
 
 bool lm_session_all_ended(const struct lm_session *session)
