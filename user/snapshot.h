@@ -261,6 +261,8 @@ struct lm_snapshot {
 	struct {
 		double cpu_s, scan_s;
 		int64_t rss_bytes, bpf_bytes;
+		const char *const *given_up; /* what a daemon does without, and why */
+		size_t given_up_len;
 	} self;
 	struct lm_arena *arena; /* owns every text and array above */
 };
