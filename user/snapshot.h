@@ -162,6 +162,9 @@ struct lm_snapshot_site {
 struct lm_snapshot_unavailable {
 	const char *what, *why;
 };
+/* Why there are no goroutines where there can be none. */
+#define LM_WHY_NOT_GO "not a Go program"
+#define LM_WHY_KERNEL_THREAD "a kernel thread"
 
 /* What is known of a Go program. */
 struct lm_snapshot_go {
