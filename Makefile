@@ -16,7 +16,7 @@ CLANG   ?= clang
 PROTOC_C ?= protoc-c
 BPFTOOL ?= $(or $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool),bpftool)
 
-LIBS    := libbpf libdw libelf jansson libseccomp libprotobuf-c zlib libmicrohttpd sqlite3 yaml-0.1 libcrypt
+LIBS    := libbpf libdw libelf jansson libseccomp libprotobuf-c zlib libmicrohttpd sqlite3 yaml-0.1 libcrypt gnutls
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wformat=2 -Wundef
 lm_cflags = -std=gnu11 $(WARN) $(CFLAGS) -fstack-protector-strong -D_GNU_SOURCE -DLM_VERSION='"$(VERSION)"' \
