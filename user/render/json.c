@@ -101,6 +101,11 @@ static json_t *process_of(const struct lm_snapshot_process *process)
 	return object;
 }
 
+static json_t *given_up_of(const void *item)
+{
+	return lm_json_text(*(const char *const *)item);
+}
+
 static json_t *self_of(const struct lm_snapshot *snapshot)
 {
 	json_t *object = json_object();
@@ -109,6 +114,9 @@ static json_t *self_of(const struct lm_snapshot *snapshot)
 	lm_json_set(&object, "rss_bytes", lm_json_count(snapshot->self.rss_bytes));
 	lm_json_set(&object, "bpf_bytes", lm_json_count(snapshot->self.bpf_bytes));
 	lm_json_set(&object, "scan_s", lm_json_real(snapshot->self.scan_s));
+	lm_json_set(&object, "given_up",
+		lm_json_array(snapshot->self.given_up, snapshot->self.given_up_len, sizeof(*snapshot->self.given_up),
+			given_up_of));
 	return object;
 }
 
