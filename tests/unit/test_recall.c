@@ -42,7 +42,10 @@ static struct lm_group *only_group(struct fixture *fixture)
 /* Thread i came i minutes after the first and waits since then. */
 static struct lm_thread_record leaked(int i)
 {
-	return blocked(200 + i, FIRST + i * MINUTE, 3);
+	struct lm_thread_record record = blocked(200 + i, FIRST + i * MINUTE, 3);
+
+	record.regs.di = i; /* each reads from a descriptor of its own */
+	return record;
 }
 
 static struct lm_snapshot look_at_leaked(struct fixture *fixture, uint64_t now_ns, int from, int to)
