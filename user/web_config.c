@@ -596,19 +596,28 @@ int lm_web_config_read(const char *path, struct lm_web_config **config, char why
 	struct reading reading = {.path = path, .why = why, .version_min = 2, .version_max = 3, .prefer_server = true};
 	struct lm_yaml *yaml;
 	char yaml_why[WHY_LEN] = "";
-	FILE *file = NULL;
+	struct stat stat;
+	FILE *file;
 	int fd, error;
 
 	reading.config = calloc(1, sizeof(*reading.config));
 	if (!reading.config)
 		return complain(&reading, 0, -ENOMEM, "out of memory");
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd >= 0)
-		file = fdopen(fd, "r");
-	if (!file) {
+	if (fd < 0) {
 		error = complain(&reading, 0, -errno, "cannot be opened: %s", strerror(errno));
-		if (fd >= 0)
-			close(fd);
+		goto free_config;
+	}
+	/* a FIFO that nobody writes to would read as an empty file: no users, no TLS */
+	if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode)) {
+		error = complain(&reading, 0, -EINVAL, "is no regular file");
+		close(fd);
+		goto free_config;
+	}
+	file = fdopen(fd, "r");
+	if (!file) {
+		error = complain(&reading, 0, -errno, "cannot be read: %s", strerror(errno));
+		close(fd);
 		goto free_config;
 	}
 	error = lm_yaml_read(file, &yaml, yaml_why);
