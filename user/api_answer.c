@@ -105,7 +105,6 @@ int lm_api_refuse(struct lm_api_call *call, unsigned int status, const char *hin
 	if (error)
 		return error;
 	call->answer.status = status;
-	call->answer.disposition = NULL;
 	return LM_API_REFUSED;
 }
 

@@ -89,7 +89,7 @@ int lm_api_take_level(struct lm_api_call *call, const char *name, enum lm_level 
 
 	if (!value)
 		return 0;
-	if (lm_level_parse(value, &parsed) || parsed == LM_LEVEL_NONE)
+	if (lm_level_parse(value, &parsed))
 		return lm_api_refuse_value(call, name, value, "give suspect, likely or confirmed");
 	*level = parsed;
 	return 0;
@@ -239,7 +239,7 @@ static int parse_rfc3339(const char *text, int64_t *time_ns)
 	tm.tm_sec = 0;
 	s = timegm(&tm);
 	/* there is no 30 February */
-	if (tm.tm_mday != given.tm_mday || tm.tm_mon != given.tm_mon)
+	if (tm.tm_mon != given.tm_mon)
 		return -EINVAL;
 	return to_ns(s + given.tm_sec - zone_s, ns, time_ns);
 }

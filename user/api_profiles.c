@@ -65,8 +65,10 @@ static int give_pprof(struct lm_api_call *call, const struct lm_profile_filter *
 		return error;
 	if (debug)
 		return lm_api_write(call, LM_API_TEXT, write_pprof_text, filter);
-	call->answer.disposition = disposition;
-	return lm_api_write(call, LM_API_BYTES, write_pprof, filter);
+	error = lm_api_write(call, LM_API_BYTES, write_pprof, filter);
+	if (!error)
+		call->answer.disposition = disposition;
+	return error;
 }
 
 int lm_api_threads_profile(struct lm_api_call *call)
@@ -133,8 +135,9 @@ int lm_api_export(struct lm_api_call *call)
 
 	if (!error)
 		error = take_filter(call, &filter, &process);
-	if (error)
-		return error;
-	call->answer.disposition = format->disposition;
-	return lm_api_write(call, format->content_type, format->write, &filter);
+	if (!error)
+		error = lm_api_write(call, format->content_type, format->write, &filter);
+	if (!error)
+		call->answer.disposition = format->disposition;
+	return error;
 }

@@ -61,8 +61,7 @@ static int ask_history(struct lm_api_call *call, struct view *view)
 	int error;
 
 	view->no_history = lm_api_no_history(call);
-	/* 0 stands for no site: it would be taken for all */
-	if (view->no_history || !view->site)
+	if (view->no_history)
 		return 0;
 	view->changes = json_array();
 	error = lm_history_site(history, view->site, take_known, view);
@@ -82,6 +81,7 @@ static int ask_history(struct lm_api_call *call, struct view *view)
 
 static bool is_in_snapshot(const struct view *view)
 {
+	/* findings that are about no site have 0 */
 	const struct lm_snapshot *snapshot = view->site ? view->snapshot : NULL;
 
 	for (size_t i = 0; snapshot && i < snapshot->sites_len; i++) {

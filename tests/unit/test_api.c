@@ -559,7 +559,8 @@ static void openmetrics_is_for_those_who_ask_for_it(void **state)
 		/* what is no media range is passed over, and commas and semicolons in quotes are no ends */
 		{",, ,;q=1,application,/,application/openmetrics-text", true},
 		{"x/y;z=\"application/openmetrics-text, application/openmetrics-text;q=1\"", false},
-		{"x/y;z=\"\\\",application/openmetrics-text\"", false},
+		{"x/y;z=\"\\\",application/openmetrics-text,\"", false},
+		{"x y=\"a,application/openmetrics-text,b\"", false},
 		{"x/y;z=\"never ends,application/openmetrics-text", false},
 		{"application/openmetrics-text garbage", false},
 		{"application/openmetrics-textual", false},
