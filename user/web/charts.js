@@ -96,7 +96,7 @@ export class Chart {
 			grid: {stroke: colour("--line"), width: 1}};
 
 		return {
-			width, height: this.height, legend: {show: false}, padding: [8, 10, 0, 0],
+			width, height: this.height, legend: {show: false}, padding: [8, 18, 0, 0],
 			tzDate: (t) => uPlot.tzDate(new Date(t * 1000), "Etc/UTC"),
 			cursor: {y: false, drag: {x: false, y: false}, points: {size: 7}},
 			scales: {x: {time: true}, y: {range: (_, min, max) => [Math.min(0, min), max > 0 ? max * 1.08 : 1]}},

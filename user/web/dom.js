@@ -24,7 +24,7 @@ function setAttributes(element, attributes) {
 }
 
 function append(element, children) {
-	for (const child of children.flat()) {
+	for (const child of children.flat(Infinity)) {
 		if (child === null || child === undefined || child === false)
 			continue;
 		element.append(child instanceof Node ? child : document.createTextNode(String(child)));

@@ -6,6 +6,7 @@ import {LEVELS, onlyWaits} from "./model.js";
 import * as words from "./words.js";
 
 const ROW = 20;         // pixels
+const PADDING = 8;      // of the element around it, in page.css
 const CHARACTER = 6.7;  // pixels of the font in page.css, on the safe side
 const NARROWEST = 1.5;  // frames narrower than this are not drawn
 
@@ -144,8 +145,12 @@ export class Flame {
 	}
 
 	resize() {
-		if (Math.floor(this.holder.clientWidth) !== this.width)
+		if (this.room() !== this.width)
 			this.draw();
+	}
+
+	room() {
+		return Math.max(this.holder.clientWidth - 2 * PADDING, 100);
 	}
 
 	zoom(one) {
@@ -176,7 +181,7 @@ export class Flame {
 		const above = [];
 		for (let at = zoomed.parent; at; at = at.parent)
 			above.unshift(at);
-		this.width = Math.floor(this.holder.clientWidth);
+		this.width = this.room();
 		this.drawn = new Map();
 		this.deepest = 0;
 		const svg = makeSvg("svg", {width: this.width, role: "tree", "aria-label": "Flame graph of what is blocked now"});

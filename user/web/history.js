@@ -8,7 +8,7 @@ const THINGS = 500;         // and of how many
 const AGAIN_MS = 5 * 60000; // when the daemon is asked again; the page's own points fill the time between
 
 const seen = new Map();  // key → [{t, …values}]
-const asked = new Map(); // key → {at, from, points, why}
+const asked = new Map(); // key and begin → {at, answer: a promise of {points, why}}
 
 function remember(key, t, values) {
 	let points = seen.get(key);
@@ -72,13 +72,19 @@ function pointsOf(answer, pid, names) {
 	return points.sort((a, b) => a.t - b.t);
 }
 
-async function ask(key, address, pid, names) {
+function ask(key, address, pid, names) {
 	const known = asked.get(key);
 
 	if (known && Date.now() - known.at < AGAIN_MS)
-		return known;
-	const answer = {at: Date.now(), points: known?.points ?? [], why: null};
-	asked.set(key, answer);
+		return known.answer;
+	const answer = fetchPoints(address, pid, names);
+	asked.set(key, {at: Date.now(), answer});
+	return answer;
+}
+
+async function fetchPoints(address, pid, names) {
+	const answer = {points: [], why: null};
+
 	try {
 		const response = await fetch(address, {headers: {Accept: "application/json"}, signal: AbortSignal.timeout(20000)});
 		if (!response.ok)
@@ -104,22 +110,23 @@ function withGaps(points, names) {
 	return out;
 }
 
-async function joined(key, address, pid, names) {
-	const answer = await ask(key, address, pid, names);
+async function joined(key, begin, address, pid, names) {
+	const answer = await ask(`${key} ${begin}`, address, pid, names);
 	const last = answer.points.length ? answer.points[answer.points.length - 1].t : -Infinity;
 	const own = (seen.get(key) ?? []).filter((point) => point.t > last);
 
 	return {points: withGaps([...answer.points, ...own], names), kept: answer.points.length > 0, why: answer.why};
 }
 
-// from: milliseconds since the epoch, or null for all.
-export function ofSite(site, from) {
+// What came of a site since begin, and some time before; begin and now in milliseconds since the epoch, null: all of it.
+export function ofSite(site, begin, now) {
+	const from = begin === null ? null : begin - Math.max(600000, (now - begin) / 5);
 	const since = from === null ? "" : `&from=${encodeURIComponent(new Date(from).toISOString())}`;
 
-	return joined(siteKey(site), `api/v1/history?site=${encodeURIComponent(site.id)}${since}`, site.pid, ["count"]);
+	return joined(siteKey(site), begin, `api/v1/history?site=${encodeURIComponent(site.id)}${since}`, site.pid, ["count"]);
 }
 
 export function ofProcess(process) {
-	return joined(processKey(process), `api/v1/history?pid=${encodeURIComponent(process.pid)}`, process.pid,
+	return joined(processKey(process), null, `api/v1/history?pid=${encodeURIComponent(process.pid)}`, process.pid,
 		["goroutines", "gc_count", "heap_live_bytes"]);
 }

@@ -85,16 +85,12 @@ function showReport(raw) {
 
 const STATES = {
 	waiting: () => ["waiting for the first report", null],
-	live: (state) => [ageWords(state), null],
-	stale: (state) => [ageWords(state), `leakmon answers, but has made no report for ${words.duration(state.ageS)}. ` +
+	live: (state) => [words.ago(state.ageS), null],
+	stale: (state) => [words.ago(state.ageS), `leakmon answers, but has made no report for ${words.duration(state.ageS)}. ` +
 		`What is shown is of ${words.time(state.at, Date.now())}.`],
 	lost: (state) => ["connection lost", `The connection to leakmon is lost since ${words.time(state.since, Date.now())}: ${state.why}. ` +
 		`${state.at === null ? "" : `What is shown is of ${words.time(state.at, state.since)}. `}It is tried again and again.`],
 };
-
-function ageWords(state) {
-	return `${words.time(state.at, Date.now())}, ${state.ageS < 1 ? "now" : `${words.duration(Math.floor(state.ageS))} ago`}`;
-}
 
 // The banner is said aloud, so it changes only when there is something else to say.
 function showState(state) {
@@ -102,6 +98,7 @@ function showState(state) {
 	const banner = byId("banner");
 
 	document.documentElement.dataset.state = state.kind;
+	setText(byId("time"), state.at === null || state.kind === "lost" ? "" : words.time(state.at, Date.now()));
 	setText(byId("age"), short);
 	byId("age").title = state.at === null ? "" : `last report: ${words.localTime(state.at)}`;
 	banner.hidden = long === null;

@@ -137,9 +137,7 @@ export class SiteDetail {
 
 	async drawGrowth(site, report, since) {
 		const begin = since ?? site.since;
-		const from = begin !== null && report.at !== null && begin < report.at ?
-			begin - Math.max(600000, (report.at - begin) / 5) : null;
-		const answer = await history.ofSite(site, from);
+		const answer = await history.ofSite(site, begin !== null && begin < report.at ? begin : null, report.at);
 
 		this.chart.show(answer.points, "count", answer.kept ? null :
 			`Since this page was opened${answer.why ? `; of the time before: ${answer.why}` : ""}.`);

@@ -45,7 +45,7 @@ class Row {
 		this.marks = make("span", {class: "marks"});
 		this.button = make("button", {type: "button", class: "row-toggle", "data-nav": "", "aria-expanded": "false",
 			"aria-controls": id}, this.place);
-		this.cells.place = make("th", {scope: "row", class: "c-place"}, this.marks, this.button, this.where);
+		this.cells.place = make("th", {scope: "row", class: "c-place"}, this.button, this.where, this.marks);
 		this.element = make("tr", {class: "site"}, COLUMNS.map((column) => this.cells[column.id]));
 		this.holder = make("td", {colspan: COLUMNS.length});
 		this.below = make("tr", {class: "site-detail", id, hidden: true}, this.holder);

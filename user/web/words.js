@@ -19,6 +19,8 @@ export function count(value) {
 export function shortCount(value) {
 	if (!isNumber(value))
 		return "?";
+	if (Math.abs(value) >= 1e15)
+		return value.toExponential(1).replace("e+", "e");
 	for (const [size, unit] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
 		if (Math.abs(value) >= size)
 			return `${Number((value / size).toPrecision(3))}${unit}`;
@@ -54,6 +56,10 @@ export function duration(seconds) {
 	if (seconds < 1e12)
 		return `${count(seconds / 86400)} d`;
 	return "?";
+}
+
+export function ago(seconds) {
+	return seconds < 1 ? "now" : `${duration(Math.floor(seconds))} ago`;
 }
 
 export function rate(perHour) {
