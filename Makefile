@@ -40,7 +40,7 @@ unit_tests := $(unit_srcs:tests/unit/%.c=$(B)/tests/unit/%)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all run test unit unit-tests integration golang goker corpus corpus-quick sanitize check format bench vm fuzz deps deps-test install clean help
+.PHONY: all run test page-tests unit unit-tests integration golang goker corpus corpus-quick sanitize check format bench vm fuzz deps deps-test install clean help
 
 all: $(B)/leakmon
 
@@ -49,6 +49,7 @@ help:
 	@echo 'sudo make test                 the same, and run every test'
 	@echo 'make                           build build/leakmon'
 	@echo 'make unit | integration | vm | sanitize | fuzz   parts of the tests'
+	@echo 'make page-tests                the page in headless Chromium; screenshots in build/page-shots'
 	@echo 'make golang                    goroutines of programs of Go 1.19 to 1.27 against their own dumps'
 	@echo 'make goker                     are the kernels of real Go bugs found? (from Go'"'"'s own sources)'
 	@echo 'make corpus-quick              programs with known truth, 60 times as fast: how right are the verdicts?'
@@ -56,6 +57,7 @@ help:
 	@echo 'make check                     warnings as errors, formatting, header and layer checks'
 	@echo 'make bench                     speed, side by side with offcputime and an empty program'
 	@echo 'make deps | format | install | clean'
+	@echo 'make UPLOT=DIR                 with a copy of uPlot (dist/, LICENSE) in place of the npm registry'"'"'s'
 	@echo 'V=1 shows commands, SAN=1 builds with sanitizers; DESTDIR, PREFIX ($(PREFIX)) for install'
 
 # The recursive make sees the headers and pkg-config files that deps has just installed.
@@ -92,6 +94,19 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 
 $(B)/user/probe.o: $(B)/leakmon.skel.h
 
+# The page's files are built in as they are: assets.c names them. Its charts are uPlot's, from the npm registry or from UPLOT.
+web_files := $(sort $(wildcard user/web/*.html user/web/*.css user/web/*.js user/web/*.svg))
+web_uplot := build/web/uPlot.js build/web/uPlot.css build/web/LICENSE-uPlot
+UPLOT ?=
+
+$(web_uplot) &: user/web/fetch.sh user/web/package-lock.json $(if $(filter-out $(shell cat build/web/from 2>/dev/null),$(UPLOT)),FORCE)
+	$(call say,WEB,uPlot)
+	$(Q)user/web/fetch.sh build/web "$(UPLOT)"
+
+FORCE:
+
+$(B)/user/web/assets.o: $(web_files) $(web_uplot)
+
 # Both files at once.
 $(B)/%.pb-c.c $(B)/%.pb-c.h &: %.proto
 	$(call say,PROTO,$<)
@@ -124,6 +139,9 @@ unit-tests: $(unit_tests)
 
 unit: $(unit_tests)
 	$(Q)set -e; for t in $(unit_tests); do echo "$$t"; ./$$t; done
+
+page-tests: $(web_uplot)
+	$(Q)tests/page/run.py
 
 integration: all $(B)/tests/go-dump
 	$(Q)tests/integration/run.py
