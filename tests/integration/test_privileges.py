@@ -67,9 +67,9 @@ def essence(report):
     return {"sites": sites, "process": facts, "losses": report["losses"], "complete": report["complete"]}
 
 
-def compare(t, process, user, what):
+def compare(t, process, user, what, before=()):
     expected = essence(snapshot(t, *ALL, "-p", process.pid))
-    prefix = with_only(SIX, user)
+    prefix = [*before, *with_only(SIX, user)]
     words = ["snapshot", "--json", *ALL, "-p", str(process.pid)]
     done = subprocess.run([*prefix, binary_for_all(t), *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
                           check=False)
@@ -119,6 +119,20 @@ def six_capabilities_see_goroutines(t, name, user):
         counts = [site["count"] for site in report["sites"] if site["kind"] == "goroutine"
                   and any(frame["function"] == group["name"] for frame in site["stack"])]
         check(truth["each"] in counts, f"goroutines in {group['name']}", blocked)
+
+
+@test()
+def what_the_unit_forbids_is_not_missed(t):
+    """The restrictions of leakmon.service, without systemd: no home, no /tmp of others, its system calls alone."""
+    need("unshare", "systemd-analyze")
+    path = program_of_another(t, harness.build("waits"))
+    process = start_as_owner(t, path)
+    harness.settle(process.pid)
+    hidden = f'mount -t tmpfs none {os.path.dirname(path)} && exec "$0" "$@"'
+    confine = [sys.executable, str(ROOT / "tests/deploy/confine.py"), str(ROOT / "deploy/systemd/leakmon.service")]
+    # Python's own libraries need not be for all users here: so the confinement comes before the change of the user
+    compare(t, process, None, "confined", before=["unshare", "--mount", "sh", "-c", hidden, *confine])
+    compare(t, process, WATCHER, "confined, as nobody", before=["unshare", "--mount", "sh", "-c", hidden, *confine])
 
 
 def start_watch(t, user):
