@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "user/capabilities.h"
 #include "user/ksyms.h"
 #include "user/limits.h"
 #include "user/log.h"
@@ -222,6 +223,15 @@ static void open_ksyms(struct lm_session *session)
 		lm_warning("kernel functions have no names: /proc/kallsyms: %s", strerror(-error));
 }
 
+/* Once, before anything goes without: each line says what is lost. */
+static void tell_missing_capabilities(void)
+{
+	for (size_t i = 0; i < LM_CAPABILITIES; i++) {
+		if (!lm_capability_held(&lm_capabilities[i]))
+			lm_warning("this process has no %s: %s", lm_capabilities[i].name, lm_capabilities[i].cost);
+	}
+}
+
 int lm_session_open(const struct lm_config *config, pid_t family, struct lm_session **out)
 {
 	struct lm_session *session = calloc(1, sizeof(*session));
@@ -245,6 +255,7 @@ int lm_session_open(const struct lm_config *config, pid_t family, struct lm_sess
 		lm_session_close(session);
 		return code;
 	}
+	tell_missing_capabilities();
 	open_ksyms(session);
 	*out = session;
 	return 0;
