@@ -99,6 +99,7 @@ def compare(version, variant):
         ours = read_from_outside(program.pid)
         counted = program.ask("count")["goroutines"]
         plain = dumps.parse(program.ask("stacks")["text"])
+        harness.settle(program.pid)
         theirs = dumps.without_wrappers(program.dump(), plain)
     finally:
         program.end()
