@@ -117,9 +117,11 @@ static void take_members(Dwarf_Die *die, unsigned number, struct found *found)
 	Dwarf_Die member;
 	int left = MEMBERS_MAX;
 
-	if (found->structs[number] || dwarf_child(die, &member))
+	if (found->structs[number])
 		return;
 	found->structs[number] = true;
+	if (dwarf_child(die, &member))
+		return;
 	do {
 		const char *name = dwarf_tag(&member) == DW_TAG_member ? dwarf_diename(&member) : NULL;
 
