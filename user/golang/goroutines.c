@@ -193,6 +193,16 @@ size_t lm_goroutines_changes(struct lm_goroutines *goroutines, struct lm_go_reco
 	return found;
 }
 
+uint64_t lm_goroutines_changed(const struct lm_goroutines *goroutines)
+{
+	size_t words = (goroutines->len + 63) / 64;
+	uint64_t sum = 0;
+
+	for (size_t word = goroutines->told / 64; word < words; word++)
+		sum += __builtin_popcountll(goroutines->changed[word]);
+	return sum;
+}
+
 void lm_goroutines_tell_again(struct lm_goroutines *goroutines)
 {
 	goroutines->told = 0;
