@@ -46,6 +46,7 @@ int lm_monitor_go_begin(
 	if (!go)
 		return -ENOMEM;
 	go->is_go = true;
+	go->goids_known = false;
 	go->now_ns = now_ns;
 	go->mono_to_boot_ns = mono_to_boot_ns;
 	return 0;

@@ -66,8 +66,7 @@ static bool are_dated(const struct lm_group *group, uint64_t now_ns)
 /* Have goroutines been born and ended all the time that the members were born? */
 static bool others_ended_meanwhile(const struct lm_group *group)
 {
-	uint64_t first = UINT64_MAX, last = 0, alive = 0, unused;
-	const struct lm_goroutine *goroutine;
+	uint64_t first = UINT64_MAX, last = 0, alive, unused;
 
 	for (int64_t i = 0; i < group->count; i++) {
 		uint64_t goid = lm_goroutine_of(group->residents[i])->goid;
@@ -75,8 +74,8 @@ static bool others_ended_meanwhile(const struct lm_group *group)
 		first = goid < first ? goid : first;
 		last = goid > last ? goid : last;
 	}
-	for (uint32_t index = 0; (goroutine = lm_go_next(group->process->go, &index));)
-		alive += goroutine->goid >= first && goroutine->goid <= last;
+	if (!lm_go_goids_between(group->process->go, first, last, &alive))
+		return false;
 	unused = (uint64_t)group->process->threads_len * GOIDS_AT_ONCE;
 	return last - first > alive + unused && last - first - alive - unused >= ENDED_SHARE * (last - first);
 }

@@ -55,6 +55,9 @@ struct lm_go {
 	uint8_t look;
 	bool telling_again;
 	struct lm_go_summary summary; /* of the last complete look */
+	uint64_t *goids; /* of all that are alive, ascending; only where goids_known: see lm_go_goids_between() */
+	size_t goids_len;
+	bool goids_known;
 	/* of the last report */
 	uint64_t first_heap_ns, reported_ns;
 	int64_t first_heap_bytes, reported_gc_count;
@@ -81,6 +84,10 @@ void lm_go_forget_stacks(struct lm_groups *groups, struct lm_go *go);
 void lm_go_end_stay(struct lm_monitor *monitor, struct lm_go *go, struct lm_goroutine *goroutine, uint64_t at_ns);
 /* It has ended. */
 void lm_go_remove(struct lm_monitor *monitor, struct lm_go *go, struct lm_goroutine *goroutine);
+
+/* How many are alive with goids of first to last: sorts them when it is first asked after a look. False if there is no
+ * memory for that. */
+bool lm_go_goids_between(struct lm_go *go, uint64_t first, uint64_t last, uint64_t *alive);
 
 /* Frees the goroutines, which must be in no group, and their stacks. */
 void lm_go_forget_all(struct lm_groups *groups, struct lm_go *go);

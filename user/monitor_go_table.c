@@ -304,6 +304,9 @@ void lm_go_forget_all(struct lm_groups *groups, struct lm_go *go)
 	go->chunks = NULL;
 	go->chunks_len = 0;
 	go->known = 0;
+	free(go->goids);
+	go->goids = NULL;
+	go->goids_known = false;
 	for (int i = 0; i < LM_GO_LISTS; i++)
 		go->lists[i].first = go->lists[i].last = LM_GO_NOBODY;
 }

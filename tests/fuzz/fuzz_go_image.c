@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Broken ELF files that may be Go programs: an input is a file, which stands for the memory that it is mapped to as
- * well. It is looked for as the worker does, by its sections, then by what is in memory.
+ * well. It is looked for as the worker does, by its sections, then by what is in memory. Its debug information may say how
+ * a runtime is laid out.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "user/golang/binary.h"
+#include "user/golang/debug_layout.h"
 #include "user/golang/tables.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -50,6 +52,28 @@ static void open_tables(int fd, struct lm_region *region)
 		abort();
 }
 
+/* Whatever is accepted lies within what is read. */
+static void read_layout(struct lm_elf *elf)
+{
+	struct lm_go_runtime_layout layout;
+	const uint16_t *fields = &layout.g.stack_lo;
+
+	if (lm_go_debug_layout(elf, &layout))
+		return;
+	for (; fields < &layout.g.bytes; fields++) {
+		if (*fields + 8 > LM_GO_G_MAX_BYTES || *fields + 8 > layout.g.bytes)
+			abort();
+	}
+	for (fields = &layout.sudog.g; fields <= &layout.sudog.next; fields++) {
+		if (*fields + 8 > LM_GO_SUDOG_BYTES)
+			abort();
+	}
+	for (fields = &layout.channel.qcount; fields <= &layout.channel.sendq; fields++) {
+		if (*fields + 8 > LM_GO_HCHAN_BYTES)
+			abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct lm_region region = {.end = size, .module = 1, .executable = true};
@@ -60,6 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	file = dup(fd);
 	if (file < 0 || lm_elf_open(file, &region.elf))
 		region.elf = NULL;
+	if (region.elf)
+		read_layout(region.elf);
 	find(fd, &region);
 	open_tables(fd, &region);
 	lm_elf_free(region.elf);

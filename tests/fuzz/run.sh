@@ -16,21 +16,21 @@ for source in user/resolver/*.c user/golang/*.c; do
 done
 make -s --no-print-directory B=$out SAN=1 "${objs[@]}" || exit 2
 cc -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -fsanitize=address,undefined -fno-sanitize-recover=undefined \
-	-o $out/fuzz_resolver tests/fuzz/fuzz_resolver.c "${objs[@]}" -ldw -lelf -liberty || exit 2
+	-o $out/fuzz_resolver tests/fuzz/fuzz_resolver.c "${objs[@]}" -ldw -lelf -lz -liberty || exit 2
 
 # Files, tables and goroutines of Go programs: what an input reaches is what is tried further.
 go_sources=(user/resolver/{module,remote}.c user/golang/*.c)
 go_targets=(fuzz_go_image fuzz_go_tables fuzz_goroutines)
 for target in "${go_targets[@]}"; do
 	clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=undefined -o $out/$target tests/fuzz/$target.c "${go_sources[@]}" -ldw -lelf || exit 2
+		-fno-sanitize-recover=undefined -o $out/$target tests/fuzz/$target.c "${go_sources[@]}" -ldw -lelf -lz || exit 2
 done
 
 # Requests to the daemon's endpoints. The generated code of profiles is the ordinary build's.
 make -s build/user/render/profile.pb-c.h || exit 2
 clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -Ibuild -DLM_VERSION='"fuzz"' \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $out/fuzz_api tests/fuzz/fuzz_api.c \
-	user/api*.c user/render/*.c user/{opts,opts_table,snapshot}.c build/user/render/profile.pb-c.c \
+	user/api*.c user/render/*.c user/{opts_values,opts_table,snapshot}.c build/user/render/profile.pb-c.c \
 	-ljansson -lprotobuf-c -lz -lm || exit 2
 
 # Small files, so that a change hits something: with all tables, stripped, in an older format, without call-frame tables.
@@ -70,6 +70,26 @@ requests=('/metrics\napplication/openmetrics-text;version=1.0.0;q=0.5,text/plain
 	'/debug/pprof/goroutines?pid=4711' '/threads?pid=1234' '/goroutines?pid=4713' '/-/ready' /)
 for i in "${!requests[@]}"; do
 	printf "\\x$((i % 5 + 1))${requests[i]}" >$out/fuzz_api-inputs/$i
+done
+
+# Debug information of a unit "runtime" with the structs that are wanted; what C cannot name is named afterwards.
+cat >$out/runtime <<'C'
+typedef unsigned long word;
+struct runtime_stack { word lo, hi; };
+struct runtime_gobuf { word sp, pc; };
+struct runtime_maybeTraceablePtr { word vp, vu; };
+struct runtime_waitq { word first, last; };
+struct runtime_g { struct runtime_stack stack; word m; struct runtime_gobuf sched; word syscallsp, syscallpc, atomicstatus, goid,
+	waitsince, waitreason, trackingSeq, lockedm, parentGoid, gopc, startpc, waiting, labels; } g;
+struct runtime_sudog { word g, next; struct runtime_maybeTraceablePtr elem, c; word waitlink; } sudog;
+struct runtime_hchan { word qcount, dataqsiz, elemsize, closed, timer, elemtype; struct runtime_waitq recvq, sendq; } hchan;
+struct runtime_moduledata { word text, data, bss; } moduledata;
+int main(void) { return g.m + sudog.g + hchan.qcount + moduledata.text; }
+C
+for form in none zlib zlib-gnu; do
+	(cd $out && cc -x c -O1 -g -gz=$form -nostdlib -static -Wl,-z,noseparate-code -Wl,-e,main,--build-id=none \
+		-o fuzz_go_image-inputs/debug-$form runtime)
+	sed -i 's/runtime_/runtime./g' $out/fuzz_go_image-inputs/debug-$form
 done
 
 status=0

@@ -28,6 +28,10 @@ import toolchains  # noqa: E402
 GO_DUMP = os.environ.get("GO_DUMP", str(toolchains.ROOT / "build" / "tests" / "go-dump"))
 START_DEADLINE_S, DUMP_DEADLINE_S = 30, 60
 
+LAYOUTS = {"bare": ["table same"], "stripped": ["table same"], "unversioned": ["debug same", "debug differs"]}
+for _variant in toolchains.VARIANTS:
+    LAYOUTS.setdefault(_variant, ["debug same"])
+
 
 class Program:
     """A program of ours at work; it can be asked, and ends with its own dump."""
@@ -92,18 +96,29 @@ def read_from_outside(pid):
     return dumps.parse(done.stdout)
 
 
+def layout_used(pid):
+    """Where the layout of the runtime's structs is from, and whether it is that of the version."""
+    done = subprocess.run([GO_DUMP, "--layout", str(pid)], capture_output=True, text=True, timeout=DUMP_DEADLINE_S,
+                          check=True, stdin=subprocess.DEVNULL)
+    return done.stdout.strip().removeprefix("layout ")
+
+
 def compare(version, variant):
     """What differs, and how many goroutines there are."""
     program = Program(toolchains.build("states", version, variant))
     try:
         harness.settle(program.pid)  # main is back where it waits for questions
         ours = read_from_outside(program.pid)
+        layout = layout_used(program.pid)
         counted = program.ask("count")["goroutines"]
         plain = dumps.parse(program.ask("stacks")["text"])
+        harness.settle(program.pid)
         theirs = dumps.without_wrappers(program.dump(), plain)
     finally:
         program.end()
     said = dumps.differences(theirs, ours)
+    if layout not in LAYOUTS[variant]:
+        said.insert(0, f"the layout of its structs: {layout}")
     total = sum(1 for goroutine in ours.values() if not goroutine.is_system)
     if total != counted:
         said.insert(0, f"{total} goroutines, runtime.NumGoroutine() says {counted}")

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Prints the goroutines of a process as Go's own dump on SIGQUIT does, so that the two can be compared:
- *   go-dump [--all] [--details] [--looks N] PID
+ *   go-dump [--all] [--details] [--layout] [--looks N] PID
  * --all: the runtime's own goroutines and functions too. --looks: N looks, 1 s apart, and how long each took.
+ * --layout: no goroutines, but where the layout of the runtime's structs is from.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "user/golang/goroutines.h"
+#include "user/golang/goroutines_state.h"
 #include "user/proc.h"
 
 #define LINES_MAX 64
@@ -22,7 +24,7 @@
 #define MINUTE_NS 60000000000ull
 
 struct options {
-	bool all, details;
+	bool all, details, layout;
 	long looks;
 	pid_t pid;
 };
@@ -50,7 +52,7 @@ static uint64_t now_ns(void)
 static bool parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option known[] = {{"all", no_argument, NULL, 'a'}, {"details", no_argument, NULL, 'd'},
-		{"looks", required_argument, NULL, 'l'}, {NULL, 0, NULL, 0}};
+		{"layout", no_argument, NULL, 'y'}, {"looks", required_argument, NULL, 'l'}, {NULL, 0, NULL, 0}};
 
 	*options = (struct options){.looks = 1};
 	for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -60,6 +62,9 @@ static bool parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'd':
 			options->details = true;
+			break;
+		case 'y':
+			options->layout = true;
 			break;
 		case 'l':
 			options->looks = strtol(optarg, NULL, 10);
@@ -320,6 +325,22 @@ static void print_summary(const struct lm_go_summary *summary)
 		printf("no_objects %s\n", summary->no_objects);
 }
 
+/* From the program's debug information or the table, and whether the two are the same. */
+static void print_layout(const struct target *target)
+{
+	const struct lm_go_runtime *runtime = &target->goroutines->runtime;
+	struct lm_go_runtime_layout used = *runtime->layout;
+	const struct lm_go_runtime_layout *table;
+	int minor;
+
+	lm_go_tables_version(target->tables, &minor);
+	table = lm_go_runtime_layout_of(minor);
+	used.minor = table->minor;
+	used.g.bytes = table->g.bytes;
+	printf("layout %s %s\n", runtime->is_from_debug ? "debug" : "table",
+		memcmp(&used, table, sizeof(used)) == 0 ? "same" : "differs");
+}
+
 int main(int argc, char **argv)
 {
 	struct target target = {.mem_fd = -1};
@@ -327,17 +348,19 @@ int main(int argc, char **argv)
 	bool good;
 
 	if (!parse_options(argc, argv, &options)) {
-		fprintf(stderr, "usage: go-dump [--all] [--details] [--looks N] PID\n");
+		fprintf(stderr, "usage: go-dump [--all] [--details] [--layout] [--looks N] PID\n");
 		return 2;
 	}
 	elf_version(EV_CURRENT);
 	good = open_target(&target, options.pid);
-	for (long i = 0; good && i < options.looks; i++) {
+	if (good && options.layout)
+		print_layout(&target);
+	for (long i = 0; good && !options.layout && i < options.looks; i++) {
 		if (i)
 			sleep(1);
 		good = look(&target, options.looks > 1);
 	}
-	if (good) {
+	if (good && !options.layout) {
 		print_summary(lm_goroutines_summary(target.goroutines));
 		if (options.looks == 1)
 			print_goroutines(&target, &options);

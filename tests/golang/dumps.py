@@ -10,6 +10,7 @@ CREATOR = re.compile(r"created by (.*?)(?: in goroutine (\d+))?")
 PLACE = re.compile(r"\t(.*?):(\d+)(?: .*)?")
 # Wrappers of the runtime's own, up to 1.21, beside the end of every stack.
 HIDDEN = {"runtime.goexit", "runtime.deferCallSave", "runtime.runOpenDeferFrame"}
+LEAKED = " (leaked)"
 GAP = "..."  # in the place of a function: frames that were left out
 CALL = re.compile(r"(\S.*?)(?:\(([^()]*)\))?")  # go-dump prints no arguments
 ELIDED = re.compile(r"\.\.\.(?:additional|\d+) frames elided\.\.\.")
@@ -33,6 +34,8 @@ class Goroutine:
     frames: list = dataclasses.field(default_factory=list)
     creator: Frame | None = None
     parent: int = 0  # 0: not said
+    leaked: bool = False  # so says Go's goroutineleak profile
+
     @property
     def is_system(self):
         outer = [frame.function for frame in self.frames if frame.function != "runtime.goexit"]
@@ -47,8 +50,9 @@ def plain_name(name):
 
 
 def plain_state(text):
-    """Without minutes and scan bits: they differ from one moment to the next."""
-    parts = [part for part in text.replace(" (scan)", "").split(", ") if not re.fullmatch(r"\d+ minutes", part)]
+    """Without minutes, scan bits and what Go's own search for leaks found: they differ from one moment to the next."""
+    text = text.replace(" (scan)", "").replace(LEAKED, "")
+    parts = [part for part in text.split(", ") if not re.fullmatch(r"\d+ minutes", part)]
     return ", ".join(parts)
 
 
@@ -57,7 +61,7 @@ def parse(text):
     found, current, frame = {}, None, None
     for line in text.splitlines():
         if head := HEAD.fullmatch(line):
-            current = Goroutine(int(head[1]), plain_state(head[2]))
+            current = Goroutine(int(head[1]), plain_state(head[2]), leaked=LEAKED in head[2])
             found[current.goid] = current
         elif not line.strip():
             current = None

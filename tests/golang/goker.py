@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """GoKer: kernels of real bugs in Go programs, from Go's own tests (golang-1.27-src, taken at test time), each in a loop.
 What leaks is told by the kernel's own dump at the end and by the list of expected leaks in Go's test; leakmon must find
-each such place at likely or above, with the right function, line and creator. Needs root.
+each such place at likely or above, with the right function, line and creator. Beside it stands what Go's own
+goroutineleak profile finds of the same run. Needs root.
 
 goker.py [--only REGEX] [--quick] [--list]
 """
@@ -40,10 +41,13 @@ QUICK = re.compile(r"^(Grpc|Moby|Etcd)")
 MAIN = """package main
 
 import (
+	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"runtime"
+	"runtime/pprof"
+	"strings"
 	"time"
 )
 
@@ -66,8 +70,12 @@ func main() {
 			go kernel()
 		}
 	}()
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	_ = runtime.NumGoroutine()
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		var text strings.Builder
+		_ = pprof.Lookup("goroutineleak").WriteTo(&text, 2)
+		line, _ := json.Marshal(map[string]string{"event": "answer", "text": text.String()})
+		fmt.Println(string(line))
+	}
 }
 """
 
@@ -127,10 +135,10 @@ def is_own(function):
     return (function or "").startswith("main.")
 
 
-def leaking_places(kernel, dump):
+def places(kernel, goroutines):
     """{Place: how many goroutines}, of those that Go's test expects to leak."""
     found = collections.Counter()
-    for goroutine in dump.values():
+    for goroutine in goroutines:
         own = [frame for frame in goroutine.frames if is_own(frame.function)]
         outer = [frame for frame in own if not re.search(r"\.gowrap\d+$", frame.function)]
         if not outer or not goroutine.creator:
@@ -139,7 +147,17 @@ def leaking_places(kernel, dump):
         if any(re.search(leak, said) for leak in kernel.leaks):
             creator = goroutine.creator
             found[Place(own[0].function, own[0].line, creator.function, creator.line, goroutine.state)] += 1
-    return {place: number for place, number in found.items() if number >= FEWEST}
+    return found
+
+
+def leaking_places(kernel, dump):
+    return {place: number for place, number in places(kernel, dump.values()).items() if number >= FEWEST}
+
+
+def profiled_places(kernel, program):
+    """Those of which Go's own profile finds at least one goroutine."""
+    told = dumps.parse(program.ask("leaks")["text"])
+    return set(places(kernel, [goroutine for goroutine in told.values() if goroutine.leaked]))
 
 
 def flagged_places(report):
@@ -184,11 +202,16 @@ class Outcome:
     kernel: Kernel
     leaking: dict = dataclasses.field(default_factory=dict)
     found: set = dataclasses.field(default_factory=set)
+    profiled: set = dataclasses.field(default_factory=set)  # by Go's own profile
     why: str = ""  # it could not be tried
 
     @property
     def right(self):
         return [place for place in self.leaking if place in self.found]
+
+    @property
+    def in_profile(self):
+        return [place for place in self.leaking if place in self.profiled]
 
     @property
     def functions(self):
@@ -212,6 +235,7 @@ def watch(binary, kernel):
         words = [LEAKMON, "-p", str(program.pid), "--json", "--horizon", f"{HORIZON_S}s", "--min-blocked", "100ms",
                  "--members", "1", "1s"]
         outcome.found = flagged_places(last_report(words, HORIZON_S * WATCH_HORIZONS))
+        outcome.profiled = profiled_places(kernel, program)
         outcome.leaking = leaking_places(kernel, program.dump())
     except (RuntimeError, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
         outcome.why = f"{type(error).__name__}: {error}"
@@ -224,7 +248,7 @@ def print_outcome(outcome, lock):
     with lock:
         places = len(outcome.leaking)
         print(f"{outcome.result:5} {outcome.kernel.name:18} {'always' if outcome.kernel.always else 'at times':9} "
-              f"{places:7} {len(outcome.functions):9} {len(outcome.right):6}  {outcome.why}")
+              f"{places:7} {len(outcome.functions):9} {len(outcome.right):6} {len(outcome.in_profile):8}  {outcome.why}")
         for place, number in outcome.leaking.items():
             if place not in outcome.found:
                 print(f"        missed: {number} × {place}")
@@ -235,7 +259,7 @@ def print_outcome(outcome, lock):
 
 
 def print_summary(outcomes):
-    print("\nproject     kernels that leaked  found whole  places  found")
+    print("\nproject     kernels that leaked  found whole  places  found  Go's own profile: kernels whole  in part  places")
     groups = collections.defaultdict(list)
     for outcome in outcomes:
         if outcome.leaking:
@@ -245,7 +269,10 @@ def print_summary(outcomes):
                 groups["always leak"].append(outcome)
     for name, group in groups.items():
         print(f"{name:12}{len(group):19}{sum(o.result == 'ok' for o in group):13}"
-              f"{sum(len(o.leaking) for o in group):8}{sum(len(o.right) for o in group):7}")
+              f"{sum(len(o.leaking) for o in group):8}{sum(len(o.right) for o in group):7}"
+              f"{sum(len(o.in_profile) == len(o.leaking) for o in group):33}"
+              f"{sum(0 < len(o.in_profile) < len(o.leaking) for o in group):9}"
+              f"{sum(len(o.in_profile) for o in group):8}")
 
 
 def main():
@@ -270,7 +297,7 @@ def main():
     if os.geteuid() != 0:
         print(f"goker: needs root\n0 passed, 0 failed, {len(kernels)} skipped")
         return 0
-    print(f"{'':5} {'kernel':18} {'leaks':9} {'places':>7} {'function':>9} {'whole':>6}")
+    print(f"{'':5} {'kernel':18} {'leaks':9} {'places':>7} {'function':>9} {'whole':>6} {'profile':>8}")
     lock = threading.Lock()
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         outcomes = []

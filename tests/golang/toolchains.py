@@ -23,6 +23,8 @@ VARIANTS = {
     "pie": (["-buildmode=pie"], {"CGO_ENABLED": "0"}),
     "external": (["-ldflags=-linkmode=external"], {"CGO_ENABLED": "1"}),
     "stripped": ([], {"CGO_ENABLED": "0"}),
+    # of a version that nobody knows: its debug information tells how it is laid out
+    "unversioned": ([], {"CGO_ENABLED": "0"}),
 }
 
 
@@ -81,6 +83,15 @@ def minor(version):
     return int(version.split(".")[1])
 
 
+def forget_version(path):
+    """Makes the version in the program's build information (from 1.18 on) one that says nothing."""
+    text = path.read_bytes()
+    at = text.index(b"\xff Go buildinf:") + 33
+    if text[at:at + 4] != b"go1.":
+        raise RuntimeError(f"{path}: no version where it should be: {text[at - 1:at + 8]}")
+    path.write_bytes(text[:at] + b"gox." + text[at + 4:])
+
+
 def write_changed(path, text):
     """Writes only what differs: the time of the file says when it changed."""
     if not path.exists() or path.read_text() != text:
@@ -107,6 +118,8 @@ def build_files(name, files, version, variant="plain"):
             run(version, ["build", *flags, "-o", new, "."], folder, more)
             if variant == "stripped":
                 subprocess.run(["strip", str(new)], check=True)
+            if variant == "unversioned":
+                forget_version(new)
             new.rename(out)
     return out
 

@@ -190,7 +190,7 @@ bool lm_goroutines_details(
 {
 	const struct lm_go_runtime_layout *layout = goroutines->runtime.layout;
 	const struct lm_goroutine *known = &goroutines->known[index < goroutines->len ? index : 0];
-	unsigned char g[LM_GO_G_BYTES];
+	unsigned char g[LM_GO_G_MAX_BYTES];
 	struct lm_go_found *found = goroutines->batch;
 
 	*details = (struct lm_go_details){0};

@@ -11,14 +11,25 @@
 
 #define SEARCH_TRIES 131072 /* words of data that may turn out to be no wait reason: 0.2 s */
 
+/* Of the file that the runtime's code was mapped from. */
+static struct lm_elf *elf_of(const struct lm_go_tables *tables, const struct lm_region *regions, size_t regions_len)
+{
+	uint64_t text, etext;
+
+	lm_go_tables_text(tables, &text, &etext);
+	for (size_t i = 0; i < regions_len; i++) {
+		if (text >= regions[i].start && text < regions[i].end)
+			return regions[i].elf;
+	}
+	return NULL;
+}
+
 int lm_goroutines_new(int mem_fd, struct lm_go_tables *tables, const struct lm_region *regions, size_t regions_len,
 	struct lm_goroutines **out, const char **why)
 {
 	struct lm_goroutines *goroutines = calloc(1, sizeof(*goroutines));
 	int error = -ENOMEM;
 
-	(void)regions; /* the tables have found all that is needed of them */
-	(void)regions_len;
 	*why = NULL;
 	if (!goroutines)
 		return -ENOMEM;
@@ -30,7 +41,8 @@ int lm_goroutines_new(int mem_fd, struct lm_go_tables *tables, const struct lm_r
 	goroutines->again = malloc(LM_GO_CHUNK_BYTES);
 	goroutines->batch = calloc(LM_GO_BATCH, sizeof(*goroutines->batch));
 	if (goroutines->chunk && goroutines->again && goroutines->batch)
-		error = lm_go_runtime_find(&goroutines->memory, tables, &goroutines->runtime, why);
+		error = lm_go_runtime_find(
+			&goroutines->memory, tables, elf_of(tables, regions, regions_len), &goroutines->runtime, why);
 	if (error) {
 		lm_goroutines_free(goroutines);
 		return error;
@@ -179,6 +191,16 @@ size_t lm_goroutines_changes(struct lm_goroutines *goroutines, struct lm_go_reco
 	}
 	goroutines->told = word * 64;
 	return found;
+}
+
+uint64_t lm_goroutines_changed(const struct lm_goroutines *goroutines)
+{
+	size_t words = (goroutines->len + 63) / 64;
+	uint64_t sum = 0;
+
+	for (size_t word = goroutines->told / 64; word < words; word++)
+		sum += __builtin_popcountll(goroutines->changed[word]);
+	return sum;
 }
 
 void lm_goroutines_tell_again(struct lm_goroutines *goroutines)

@@ -33,6 +33,8 @@ const struct lm_go_summary *lm_goroutines_summary(const struct lm_goroutines *go
 
 /* Moves out what has changed since it was last asked for, at most max records; 0 when there are no more. */
 size_t lm_goroutines_changes(struct lm_goroutines *goroutines, struct lm_go_record *records, size_t max);
+/* How many it would move out. */
+uint64_t lm_goroutines_changed(const struct lm_goroutines *goroutines);
 /* Forgets what was told: all goroutines are reported as changed again. */
 void lm_goroutines_tell_again(struct lm_goroutines *goroutines);
 

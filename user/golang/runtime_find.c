@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "user/golang/code.h"
+#include "user/golang/debug_layout.h"
 
 #define DATA_MAX_BYTES (256ull << 20) /* of a data segment, which is looked through once */
 #define CHECKED_GS 64
@@ -81,7 +82,7 @@ static bool is_start(struct finder *finder, uint64_t pc)
 static int check_layout(struct finder *finder, const char **why)
 {
 	const struct lm_go_runtime_layout *layout = finder->runtime->layout;
-	unsigned char g[LM_GO_G_BYTES];
+	unsigned char g[LM_GO_G_MAX_BYTES];
 	uint64_t slice[3], address;
 	bool any = false;
 
@@ -244,7 +245,8 @@ static int find_all(struct finder *finder, const char **why)
 		return -ENOTSUP;
 	}
 	if (!status_agrees(finder)) {
-		*why = "its runtime is laid out in a way that is not known";
+		*why = runtime->is_from_debug ? "its debug information does not agree with its code"
+					      : "its runtime is laid out in a way that is not known";
 		return -ENOTSUP;
 	}
 	error = check_layout(finder, why);
@@ -263,8 +265,18 @@ static int find_all(struct finder *finder, const char **why)
 	return 0;
 }
 
-int lm_go_runtime_find(
-	struct lm_go_memory *memory, struct lm_go_tables *tables, struct lm_go_runtime *runtime, const char **why)
+/* What the program says itself is right also where a version was changed by whoever built it. */
+static void choose_layout(int minor, struct lm_elf *elf, struct lm_go_runtime *runtime)
+{
+	runtime->layout = lm_go_runtime_layout_of(minor);
+	if (!runtime->layout || !elf || lm_go_debug_layout(elf, &runtime->debug_layout))
+		return;
+	runtime->layout = &runtime->debug_layout;
+	runtime->is_from_debug = true;
+}
+
+int lm_go_runtime_find(struct lm_go_memory *memory, struct lm_go_tables *tables, struct lm_elf *elf,
+	struct lm_go_runtime *runtime, const char **why)
 {
 	struct finder *finder = calloc(1, sizeof(*finder));
 	int minor, error;
@@ -275,7 +287,7 @@ int lm_go_runtime_find(
 	*runtime = (struct lm_go_runtime){0};
 	lm_go_tables_version(tables, &minor);
 	lm_go_tables_text(tables, &runtime->text.start, &runtime->text.end);
-	runtime->layout = lm_go_runtime_layout_of(minor);
+	choose_layout(minor, elf, runtime);
 	if (runtime->layout) {
 		error = find_all(finder, why);
 	} else {

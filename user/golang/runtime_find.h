@@ -10,6 +10,7 @@
 #include "user/golang/record.h"
 #include "user/golang/runtime_layout.h"
 #include "user/golang/tables.h"
+#include "user/resolver/module.h"
 
 #define LM_GO_REASONS 64
 #define LM_GO_REASON_BYTES 48
@@ -20,7 +21,9 @@ struct lm_go_reason {
 };
 
 struct lm_go_runtime {
-	const struct lm_go_runtime_layout *layout;
+	const struct lm_go_runtime_layout *layout; /* of the version or, if is_from_debug, debug_layout */
+	struct lm_go_runtime_layout debug_layout;  /* what the program's debug information says */
+	bool is_from_debug;
 	uint64_t allgs;               /* slice of *g */
 	uint64_t gc_count, heap_live; /* u32, u64 */
 	uint64_t goid_source;         /* u64: up to there goids were given out; 0: not found */
@@ -32,9 +35,10 @@ struct lm_go_runtime {
 	size_t reasons_len;
 };
 
-/* 0; -ENOTSUP with *why (static text); -EAGAIN: it has not started yet; -ENOMEM. */
-int lm_go_runtime_find(
-	struct lm_go_memory *memory, struct lm_go_tables *tables, struct lm_go_runtime *runtime, const char **why);
+/* elf is that of the program, NULL if there is no file; runtime must stay where it is. 0; -ENOTSUP with *why (static
+ * text); -EAGAIN: it has not started yet; -ENOMEM. */
+int lm_go_runtime_find(struct lm_go_memory *memory, struct lm_go_tables *tables, struct lm_elf *elf,
+	struct lm_go_runtime *runtime, const char **why);
 
 /* What a wait that Go calls so is. */
 enum lm_go_state lm_go_reason_state(const char *text);

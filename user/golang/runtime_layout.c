@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define G_HEAD .stack_lo = 0, .stack_hi = 8, .m = 0x30, .sched_sp = 0x38, .sched_pc = 0x40
+#define G_HEAD .bytes = 0x178, .stack_lo = 0, .stack_hi = 8, .m = 0x30, .sched_sp = 0x38, .sched_pc = 0x40
 #define SYSCALL_1_15 .syscallsp = 0x70, .syscallpc = 0x78
 #define SYSCALL_1_25 .syscallsp = 0x68, .syscallpc = 0x70
 #define STATUS_90 .status = 0x90, .goid = 0x98, .waitsince = 0xa8, .waitreason = 0xb0
@@ -13,9 +13,10 @@
 	{                                                                                                              \
 		.elem = 0x18, .next = 8, .link = 0x40, .channel = 0x50                                                 \
 	}
+/* Its pointers are hidden from the collector at times: behind each stands its address as a number. */
 #define SUDOG_1_26                                                                                                     \
 	{                                                                                                              \
-		.elem = 0x18, .next = 8, .link = 0x48, .channel = 0x58                                                 \
+		.elem = 0x20, .next = 8, .link = 0x48, .channel = 0x60                                                 \
 	}
 #define CHANNEL_HEAD .dataqsiz = 8, .elemsize = 0x18, .closed = 0x1c
 #define CHANNEL_1_15                                                                                                   \

@@ -2,6 +2,7 @@
 /*
  * Where the fields lie that are read of the runtime's structs, by version: all of it for amd64. From the debug
  * information of programs built with Go 1.15, 1.19 and 1.21 to 1.27; versions between two that agree are like them.
+ * Programs that have debug information say it themselves: see debug_layout.h.
  */
 #ifndef LM_GOLANG_RUNTIME_LAYOUT_H
 #define LM_GOLANG_RUNTIME_LAYOUT_H
@@ -10,9 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LM_GO_G_BYTES 0x178 /* of a g, up to the last field that is read */
-#define LM_GO_SUDOG_BYTES 0x60
+/* What is read of these, beyond the last field that is used. */
+#define LM_GO_G_MAX_BYTES 0x400
+#define LM_GO_SUDOG_BYTES 0x70
 #define LM_GO_HCHAN_BYTES 0x60
+#define LM_GO_MODULEDATA_MAX_BYTES 0x400
 
 /* What a status says once the bit of the stack scan is off. */
 enum lm_go_status {
@@ -34,6 +37,7 @@ struct lm_go_runtime_layout {
 	struct {
 		uint16_t stack_lo, stack_hi, m, sched_sp, sched_pc, syscallsp, syscallpc, status, goid, waitsince;
 		uint16_t waitreason, sequence, lockedm, parent, gopc, startpc, waiting, labels; /* 0: none */
+		uint16_t bytes; /* that must be read for these */
 	} g;
 	struct {
 		uint16_t g, elem, link, channel;

@@ -41,14 +41,15 @@ static bool is_sane(uint64_t address)
 }
 
 /* Adds the g at the address to the run; false if it lies too far behind it. */
-static bool extend(struct run *run, uint64_t address, size_t max_bytes)
+static bool extend(const struct lm_goroutines *goroutines, struct run *run, uint64_t address, size_t max_bytes)
 {
-	if (run->bytes &&
-		(address - run->start > run->bytes + GAP_BYTES || address - run->start + LM_GO_G_BYTES > max_bytes))
+	uint16_t g_bytes = goroutines->runtime.layout->g.bytes;
+
+	if (run->bytes && (address - run->start > run->bytes + GAP_BYTES || address - run->start + g_bytes > max_bytes))
 		return false;
 	if (!run->bytes)
 		run->start = address;
-	run->bytes = address - run->start + LM_GO_G_BYTES;
+	run->bytes = address - run->start + g_bytes;
 	return true;
 }
 
@@ -57,10 +58,9 @@ static bool extend(struct run *run, uint64_t address, size_t max_bytes)
 static const unsigned char *g_in(
 	struct lm_goroutines *goroutines, const struct run *run, unsigned char *buffer, uint64_t address)
 {
-	size_t at = address - run->start;
+	size_t at = address - run->start, g_bytes = goroutines->runtime.layout->g.bytes;
 
-	if (at + LM_GO_G_BYTES > run->read &&
-		!lm_go_memory_read_now(&goroutines->memory, address, buffer + at, LM_GO_G_BYTES))
+	if (at + g_bytes > run->read && !lm_go_memory_read_now(&goroutines->memory, address, buffer + at, g_bytes))
 		return NULL;
 	return buffer + at;
 }
@@ -323,7 +323,7 @@ static void check_batch(struct lm_goroutines *goroutines)
 		struct run run = {0};
 
 		for (end = first; end < goroutines->batch_len; end++) {
-			if (!extend(&run, goroutines->addresses[goroutines->batch[end].index], AGAIN_BYTES))
+			if (!extend(goroutines, &run, goroutines->addresses[goroutines->batch[end].index], AGAIN_BYTES))
 				break;
 		}
 		read_run(goroutines, &run, goroutines->again);
@@ -428,7 +428,7 @@ static int scan_run(struct lm_goroutines *goroutines, uint64_t end_ns)
 	size_t end = goroutines->at;
 
 	while (end < goroutines->len && is_sane(address_at(goroutines, end)) &&
-		extend(&run, address_at(goroutines, end), LM_GO_CHUNK_BYTES))
+		extend(goroutines, &run, address_at(goroutines, end), LM_GO_CHUNK_BYTES))
 		end++;
 	if (end == goroutines->at) { /* no address of a g: there is nothing to be known about it */
 		take_gone(goroutines, goroutines->order[goroutines->at++]);

@@ -74,8 +74,10 @@ int lm_target_unwind(struct lm_resolver *resolver, struct lm_target *target, str
  */
 int lm_target_go_look(struct lm_resolver *resolver, struct lm_target *target, uint64_t budget_ns,
 	const struct lm_go_summary **summary, bool *anew, const char **why);
-/* The next records of what has changed, at most LM_TARGET_GO_CHANGES; 0 when there are no more, or -errno as above. */
-#define LM_TARGET_GO_CHANGES (65536 / sizeof(struct lm_go_record)) /* as many as a message may hold */
+/* The next records of what the last look has found changed, at most LM_TARGET_GO_CHANGES; 0 when there are no more, or
+ * -errno as above: -ECONNRESET too if there are more than the worker has said, or than LM_TARGET_GO_RECORDS in all. */
+#define LM_TARGET_GO_CHANGES (65520 / sizeof(struct lm_go_record)) /* as many as a message holds behind its head */
+#define LM_TARGET_GO_RECORDS (1u << 22) /* one for each goroutine that there may be */
 int lm_target_go_changes(struct lm_resolver *resolver, struct lm_target *target, struct lm_go_record *records);
 
 /* Where a goroutine was created. Texts are owned by whoever has it, NULL if they are not known. */

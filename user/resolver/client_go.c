@@ -14,9 +14,10 @@
 struct lm_target_go {
 	uint32_t generation; /* of the worker that looked for it */
 	enum lm_go_answer status;
-	bool failed;    /* the worker failed on it: it is not tried again */
-	unsigned early; /* times that it was too early */
-	bool told;      /* this worker's records have been told from the start */
+	bool failed;           /* the worker failed on it: it is not tried again */
+	unsigned early;        /* times that it was too early */
+	bool told;             /* this worker's records have been told from the start */
+	uint64_t records_left; /* that it may tell of the last look */
 	char why[LM_GO_WHY_MAX], no_gc[LM_GO_WHY_MAX], no_objects[LM_GO_WHY_MAX];
 	char reasons[LM_GO_REASONS_TOLD][LM_GO_REASON_MAX];
 	struct lm_go_summary summary;
@@ -150,6 +151,7 @@ static int ask_look(struct lm_resolver *resolver, struct lm_target *target, uint
 		return -ENOTSUP;
 	take_text(go->no_gc, sizeof(go->no_gc), reply.no_gc);
 	take_text(go->no_objects, sizeof(go->no_objects), reply.no_objects);
+	go->records_left = reply.records < LM_TARGET_GO_RECORDS ? reply.records : LM_TARGET_GO_RECORDS;
 	go->summary = reply.summary;
 	go->summary.version[sizeof(go->summary.version) - 1] = '\0';
 	go->summary.no_gc = go->no_gc[0] ? go->no_gc : NULL;
@@ -238,17 +240,26 @@ int lm_target_go_look(struct lm_resolver *resolver, struct lm_target *target, ui
 
 int lm_target_go_changes(struct lm_resolver *resolver, struct lm_target *target, struct lm_go_record *records)
 {
+	struct lm_target_go *go = target->go;
 	struct lm_reply_head head;
-	int size = lm_resolver_ask(resolver, LM_MESSAGE_GO_CHANGES, &target->id, sizeof(target->id), -1);
+	uint64_t expected;
+	int size;
 
+	if (!go || go->failed)
+		return -EUCLEAN;
+	size = lm_resolver_ask(resolver, LM_MESSAGE_GO_CHANGES, &target->id, sizeof(target->id), -1);
 	if (size < 0)
 		return judge(resolver, target, size);
 	if ((size_t)size < sizeof(head))
 		return judge(resolver, target, -EPROTO);
 	memcpy(&head, resolver->buffer, sizeof(head));
-	if (head.len > LM_TARGET_GO_CHANGES || (size_t)size != sizeof(head) + head.len * sizeof(*records))
+	/* No more than it said that there are, and as many at a time as there is room for: who told one by one, or
+	 * without end, would keep us for as long as it likes. */
+	expected = go->records_left < LM_TARGET_GO_CHANGES ? go->records_left : LM_TARGET_GO_CHANGES;
+	if ((head.len && head.len != expected) || (size_t)size != sizeof(head) + head.len * sizeof(*records))
 		return judge(resolver, target, -EPROTO);
 	memcpy(records, resolver->buffer + sizeof(head), head.len * sizeof(*records));
+	go->records_left -= head.len;
 	return head.len;
 }
 

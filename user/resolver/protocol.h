@@ -174,7 +174,8 @@ struct lm_go_look_request {
 struct lm_go_look_reply {
 	uint32_t status; /* enum lm_go_answer */
 	uint32_t pad;
-	struct lm_go_summary summary;                                             /* its texts are those below */
+	uint64_t records;             /* that are to be told now: what LM_MESSAGE_GO_CHANGES will answer in all */
+	struct lm_go_summary summary; /* its texts are those below */
 	char why[LM_GO_WHY_MAX], no_gc[LM_GO_WHY_MAX], no_objects[LM_GO_WHY_MAX]; /* "" for none */
 };
 

@@ -136,6 +136,7 @@ static size_t look(struct lm_worker_go *go, const struct lm_go_look_request *req
 	put_text(reply->why, sizeof(reply->why), why_of(error, why));
 	if (error)
 		return sizeof(*reply);
+	reply->records = lm_goroutines_changed(go->goroutines);
 	reply->summary = *lm_goroutines_summary(go->goroutines);
 	put_text(reply->no_gc, sizeof(reply->no_gc), reply->summary.no_gc);
 	put_text(reply->no_objects, sizeof(reply->no_objects), reply->summary.no_objects);
