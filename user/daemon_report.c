@@ -15,6 +15,7 @@
 #define HISTORY_RETRY_NS (60 * NS_PER_S)
 #define SAVES_PER_HORIZON 30
 #define THIN_BUDGET_NS 5000000ull
+#define LOGGED_MAX 20 /* changes that one report may log: the rest is in the history */
 #define DEFAULT_TOP_TEXT 20
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 
@@ -88,13 +89,15 @@ static void log_change(const struct lm_change *change)
 struct hand_over {
 	struct lm_daemon *daemon;
 	int history_error; /* of the transaction under way; 1: there is none */
+	size_t changes;
 };
 
 static void take_change(const struct lm_change *change, void *context)
 {
 	struct hand_over *over = context;
 
-	log_change(change);
+	if (++over->changes <= LOGGED_MAX)
+		log_change(change);
 	if (over->daemon->http)
 		lm_http_tell(over->daemon->http, change);
 	if (!over->history_error)
@@ -136,6 +139,8 @@ static void hand_over_changes(struct lm_daemon *daemon, uint64_t now_ns)
 		over.history_error = lm_history_begin(daemon->history, daemon->last.time_ns);
 	if (lm_changes_take(daemon->changes, &daemon->last, take_change, &over))
 		lm_warning("out of memory: what has changed is told with the next report");
+	if (over.changes > LOGGED_MAX)
+		lm_notice("… and %zu more findings have changed: see /api/v1/findings", over.changes - LOGGED_MAX);
 	if (!daemon->history)
 		return;
 	if (!over.history_error)
