@@ -73,10 +73,11 @@ void lm_changes_free(struct lm_changes *changes)
 }
 
 /* False if there is no memory; a text that is not known stays so. */
-static bool copy_text(const char *text, char **copy)
+static bool copy_texts(const char *comm, const char *summary, struct kept *kept)
 {
-	*copy = text ? strdup(text) : NULL;
-	return !text || *copy;
+	kept->comm = comm ? strdup(comm) : NULL;
+	kept->summary = summary ? strdup(summary) : NULL;
+	return (!comm || kept->comm) && (!summary || kept->summary);
 }
 
 static int by_id(const void *a, const void *b)
@@ -114,13 +115,13 @@ static bool copy_finding(
 	};
 	memcpy(kept->id, finding->id, sizeof(kept->id));
 	kept->id[sizeof(kept->id) - 1] = 0;
-	return copy_text(comm_of(snapshot, finding->pid), &kept->comm) & copy_text(finding->summary, &kept->summary);
+	return copy_texts(comm_of(snapshot, finding->pid), finding->summary, kept);
 }
 
 static bool copy_kept(const struct kept *from, struct kept *to)
 {
 	*to = *from;
-	return copy_text(from->comm, &to->comm) & copy_text(from->summary, &to->summary);
+	return copy_texts(from->comm, from->summary, to);
 }
 
 static int add(struct list *list, const struct kept *kept)
@@ -309,8 +310,7 @@ int lm_changes_remember(struct lm_changes *changes, const struct lm_change *chan
 		return 0;
 	memcpy(kept.id, change->id, sizeof(kept.id));
 	kept.id[sizeof(kept.id) - 1] = 0;
-	if (!copy_text(change->comm, &kept.comm) || !copy_text(change->summary, &kept.summary) ||
-		add(&changes->last, &kept)) {
+	if (!copy_texts(change->comm, change->summary, &kept) || add(&changes->last, &kept)) {
 		free(kept.comm);
 		free(kept.summary);
 		return -ENOMEM;

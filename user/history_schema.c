@@ -361,14 +361,19 @@ static int migrate(struct lm_history *history, char why[WHY_BYTES])
 	return error;
 }
 
+/* A page that could not be read is told like one that is broken. */
 static int check_one(struct lm_history *history, const char *sql)
 {
+	static const char unread[] = "error code=";
 	char answer[128];
-	int error = ask(history, sql, answer, sizeof(answer));
+	int code, error = ask(history, sql, answer, sizeof(answer));
+	const char *told = strstr(answer, unread);
 
-	if (!error && strcmp(answer, "ok") != 0)
-		error = broken(history, answer);
-	return error;
+	if (error || strcmp(answer, "ok") == 0)
+		return error;
+	if (told && sscanf(told + strlen(unread), "%d", &code) == 1 && (code & 0xff) != SQLITE_CORRUPT)
+		return lm_history_failed(history, code);
+	return broken(history, answer);
 }
 
 /* What is broken in a part that is not checked is seen when it is read. */
