@@ -15,6 +15,7 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <linux/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,15 @@ static void *note_target(void *context, const char *target, struct MHD_Connectio
 	return NULL;
 }
 
+/* Has the client sent anything? (One that only tries whether the port is open has not.) */
+static bool has_sent(int fd)
+{
+	struct tcp_info info = {.tcpi_bytes_received = 0};
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_bytes_received > 0;
+}
+
 /* A request is over, well or not. */
 static void end_request(void *context, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode how)
 {
@@ -113,7 +123,7 @@ static void end_request(void *context, struct MHD_Connection *mhd, void **reques
 	/* refused by libmicrohttpd itself, or given up by the client before it had asked */
 	if (!connection->request.begun && !connection->cut && how != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN)
 		connection->http->refused++;
-	connection->has_asked |= connection->request.begun;
+	connection->has_asked = true;
 	lm_http_stream_end(connection);
 	lm_http_request_clear(&connection->request);
 	lm_http_set_phase(connection, LM_HTTP_RECEIVING, connection->http->timeout_s * NS_PER_S);
@@ -162,6 +172,8 @@ static void note_connection(
 	connection->server->connections--;
 	if (!connection->cut)
 		http->connections_len--;
+	if (!connection->has_asked && !connection->cut && has_sent(connection->fd))
+		http->refused++; /* not even the first line was one */
 	free_connection(connection);
 	*socket_context = NULL;
 }

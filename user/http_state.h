@@ -64,7 +64,7 @@ struct lm_http_connection {
 	bool is_local; /* on this machine: no limit of its own */
 	enum lm_http_phase phase;
 	uint64_t since_ns, deadline_ns; /* of the phase; no deadline for streams */
-	bool has_asked;                 /* and was answered, once at least */
+	bool has_asked;                 /* once at least */
 	bool cut;                       /* shut down: it is gone as soon as libmicrohttpd has seen that */
 	struct lm_http_request request;
 	struct lm_http_stream *stream;

@@ -33,6 +33,28 @@ clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -Ibuild -DLM_VERSION='"fuzz"
 	user/api*.c user/render/*.c user/{opts_values,opts_table,snapshot}.c build/user/render/profile.pb-c.c \
 	-ljansson -lprotobuf-c -lz -lm || exit 2
 
+# What clients and configuration files say to the daemon.
+daemon_targets=(fuzz_yaml fuzz_http)
+declare -A daemon_sources=(
+	[fuzz_yaml]=user/yaml.c
+	[fuzz_http]="$(echo user/http*.c) user/web_config.c user/yaml.c user/log.c"
+)
+for target in "${daemon_targets[@]}"; do
+	clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o $out/$target tests/fuzz/$target.c ${daemon_sources[$target]} \
+		-lyaml -lmicrohttpd -lgnutls -lcrypt -lz || exit 2
+	mkdir -p $out/$target-inputs
+done
+printf 'a: 1\nb:\n  - x\n  - "y z"\nc: {d: e}\n' >$out/fuzz_yaml-inputs/plain
+printf 'a: &x !!str 1\nb: *x\n--- 2\n' >$out/fuzz_yaml-inputs/refused
+host=$'Host: localhost\r\n'
+printf ' GET /%%41?s=1&t HTTP/1.1\r\n%sAccept-Encoding: gzip;q=0.5, *\r\nIf-None-Match: "a", W/"b"\r\n\r\n' "$host" \
+	>$out/fuzz_http-inputs/get
+printf '!GET / HTTP/1.1\r\n%sAuthorization: Basic YTpi\r\n\r\n' "$host" >$out/fuzz_http-inputs/user
+printf '"HEAD /?s HTTP/1.1\r\n%s\r\nGET /e HTTP/1.1\r\n\377%s\r\n' "$host" "$host" >$out/fuzz_http-inputs/events
+printf ' POST / HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n' "$host" \
+	>$out/fuzz_http-inputs/post
+
 # Small files, so that a change hits something: with all tables, stripped, in an older format, without call-frame tables.
 cat >$out/sample.c <<'C'
 #include <stdio.h>
@@ -95,7 +117,7 @@ done
 status=0
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=1024
 samples=($out/sample-5 $out/sample-4 $out/sample-stripped $out/sample-debug-frame)
-libfuzzer_targets=("${go_targets[@]}" fuzz_api)
+libfuzzer_targets=("${go_targets[@]}" fuzz_api "${daemon_targets[@]}")
 share=$((seconds / (${#samples[@]} + ${#libfuzzer_targets[@]})))
 for sample in "${samples[@]}"; do
 	$out/fuzz_resolver "$sample" "$seed" $share 2>$out/errors || {
