@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/fake_history.h"
+#include "tests/fuzz/fake_history.h"
 #include "user/api.h"
 #include "user/web/assets.h"
 

@@ -30,7 +30,7 @@ done
 make -s build/user/render/profile.pb-c.h || exit 2
 clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -Ibuild -DLM_VERSION='"fuzz"' \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $out/fuzz_api tests/fuzz/fuzz_api.c \
-	user/api*.c user/render/*.c user/{opts_values,opts_table,snapshot}.c build/user/render/profile.pb-c.c \
+	user/api*.c user/render/*.c user/{changes,opts_values,opts_table,snapshot}.c build/user/render/profile.pb-c.c \
 	-ljansson -lprotobuf-c -lz -lm || exit 2
 
 # What clients and configuration files say to the daemon.

@@ -1,25 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A history that always answers the same: what the endpoints are given, and questions that they asked. */
-#ifndef LM_TEST_FAKE_HISTORY_H
-#define LM_TEST_FAKE_HISTORY_H
+#ifndef LM_FUZZ_FAKE_HISTORY_H
+#define LM_FUZZ_FAKE_HISTORY_H
 
 #include <errno.h>
 
-#include "render_snapshots.h"
+#include "tests/unit/render_snapshots.h"
 #include "user/history.h"
 
 struct lm_history {
 	int error; /* of every question */
 	int64_t from_ns, to_ns;
 };
-
-/* Stands in where changes.c is not linked. */
-__attribute__((weak)) const char *lm_change_name(enum lm_change_kind kind)
-{
-	static const char *const names[LM_CHANGES] = {"found", "level", "withdrawn", "ended"};
-
-	return (unsigned)kind < LM_CHANGES ? names[kind] : "?";
-}
 
 static const struct lm_change history_changes[] = {
 	{.kind = LM_CHANGE_LEVEL,
