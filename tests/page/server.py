@@ -36,6 +36,14 @@ def rfc3339(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(seconds))
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_):
+        pass  # browsers close connections as they like
+
+
 class Daemon:
     """A server on a port of its own; what it says is set by whoever tests."""
 
@@ -46,6 +54,7 @@ class Daemon:
         self.history = True
         self.report = None
         self.generation = 0
+        self.unchanged = 0  # answers without a body
         self.late_s = 0.2  # how old the report is by the server's clock
         self.files = files_of_the_page()
         self.policy = policy()
@@ -55,8 +64,7 @@ class Daemon:
 
     def up(self):
         handler = type("Handler", (Handler,), {"daemon": self})
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", self.port), handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -127,6 +135,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if report is None:
             return self.answer_json(503, {"error": "no report yet"})
         if self.headers.get("If-None-Match") == tag:
+            self.daemon.unchanged += 1
             self.send_response(304)
             self.send_header("ETag", tag)
             self.end_headers()
@@ -169,6 +178,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     "heap_live_bytes": int((go["heap_live_bytes"] or 0) * (0.5 + i / 398) + 400000 * (i % 7))})
         return {"schema": "leakmon.history/1", "pid": pid, "points": points}
 
+    @staticmethod
+    def next_event(stream):
+        try:
+            return stream.get(timeout=1)
+        except queue.Empty:
+            return ": still here\n\n" # whoever has gone is noticed
+
     def events(self, _):
         stream = queue.Queue()
         self.daemon.streams.append(stream)
@@ -178,7 +194,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b": here\n\n")
         self.wfile.flush()
         try:
-            while (text := stream.get()) is not None:
+            while (text := self.next_event(stream)) is not None:
                 self.wfile.write(text.encode())
                 self.wfile.flush()
         except OSError:
