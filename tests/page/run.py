@@ -238,7 +238,7 @@ def a_change_is_shown_and_said_at_once(page):
     report["findings"].insert(0, {**report["findings"][0], "id": "abcdefabcdefabcd", "summary": "42 threads are new."})
     page.daemon.say(report)
     page.daemon.tell('event: found\nid: 1\ndata: {"id":"abcdefabcdefabcd"}\n\n')
-    page.wait("document.querySelector('.finding .summary').textContent === '42 threads are new.'", deadline_s=4)
+    page.wait("document.querySelector('.finding .summary').textContent === '42 threads are new.'", )
     check_equal(page.text("#news p"), ["New: confirmed orphaned lock: 42 threads are new."], "what is said")
     check_equal(page.run("document.querySelector('#news').getAttribute('aria-live')"), "polite", "to screen readers too")
 
@@ -404,7 +404,7 @@ def an_old_report_is_said_to_be_old(page):
     page.open(reports.golden("leaky"))
     page.daemon.late_s = 330
     page.wait("document.documentElement.dataset.state === 'stale'")
-    check("has made no report for 5 min 3" in page.text("#banner")[0], page.text("#banner")[0])
+    check("has made no report for 5 min " in page.text("#banner")[0], page.text("#banner")[0])
     page.daemon.late_s = 0
     page.wait("document.documentElement.dataset.state === 'live'")
 
@@ -436,12 +436,14 @@ def two_thousand_sites_stay_usable(page):
     page.browser.click("#sites .more")
     page.wait(f"{ROWS}.length === 2000", what="all rows")
     check_equal(page.run(f"{ROWS}.slice(-200).every((row) => row.classList.contains('idle'))"), True, "idle pools last")
-    took = page.run("const box = document.querySelector('#search'); const begun = performance.now(); box.value = 'commit';"
-        "box.dispatchEvent(new Event('input')); document.body.offsetHeight; return performance.now() - begun;")
-    check(took < 2000, f"a search took {took:.0f} ms")
+    before = page.browser.cpu_s()
+    page.search("commit")
+    page.run("document.body.offsetHeight")
+    took_ms = 1000 * (page.browser.cpu_s() - before)
+    check(took_ms < 1500, f"a search took {took_ms:.0f} ms of CPU")
     page.search("")
     check_flame(page, sum(one["count"] for one in page.daemon.report["sites"] if not one["idle_pool"]))
-    print(f"      a search over 2,000 sites took {took:.0f} ms")
+    print(f"      a search over 2,000 sites that are all shown took {took_ms:.0f} ms of CPU")
 
 
 @test

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a daemon says to its page, from golden files: the built files with their policy, reports, history, events."""
 
+import contextlib
 import email.utils
 import http.server
 import json
 import pathlib
 import queue
 import re
+import socket
 import threading
 import time
 import urllib.parse
@@ -51,6 +53,7 @@ class Daemon:
         self.lock = threading.Lock()
         self.requests = []
         self.streams = []
+        self.connections = set()
         self.history = True
         self.report = None
         self.generation = 0
@@ -73,6 +76,9 @@ class Daemon:
         self.server.shutdown()
         self.server.server_close()
         self.tell(None)
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def url(self):
@@ -95,6 +101,15 @@ class Daemon:
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     daemon = None
+
+    def setup(self):
+        super().setup()
+        self.daemon.connections.add(self.connection)
+
+    def finish(self):
+        self.daemon.connections.discard(self.connection)
+        with contextlib.suppress(OSError):
+            super().finish()
 
     def log_message(self, *_):
         pass
