@@ -63,9 +63,11 @@ class Browser:
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}}
         answer = self.call("POST", "/session", {"capabilities": capabilities}, whole=True)
         self.session = answer["sessionId"]
+        self.call("POST", "/timeouts", {"script": 60000, "pageLoad": 60000})
+        self.cdp("Performance.enable", timeDomain="threadTicks")
 
     def call(self, method, path, body=None, whole=False):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
         try:
             text = None if method == "GET" else json.dumps(body or {})
             prefix = f"/session/{self.session}" if not whole else ""
@@ -89,7 +91,7 @@ class Browser:
         body = script if "return " in script else f"return ({script});"
         return self.call("POST", "/execute/sync", {"script": body, "args": list(arguments)})
 
-    def wait(self, script, *arguments, deadline_s=8, what=None):
+    def wait(self, script, *arguments, deadline_s=30, what=None):
         """The first true value of it."""
         end = time.monotonic() + deadline_s
         while True:
@@ -123,6 +125,11 @@ class Browser:
         answer = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=whole,
             **({"clip": self.whole_page()} if whole else {}))
         path.write_bytes(base64.b64decode(answer["data"]))
+
+    def cpu_s(self):
+        """What the page's thread has computed so far: a machine that does other things too does not change it."""
+        metrics = self.cdp("Performance.getMetrics")["metrics"]
+        return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
 
     def whole_page(self):
         size = self.cdp("Page.getLayoutMetrics")["cssContentSize"]

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a daemon says to its page, from golden files: the built files with their policy, reports, history, events."""
 
+import contextlib
 import email.utils
 import http.server
 import json
 import pathlib
 import queue
 import re
+import socket
 import threading
 import time
 import urllib.parse
@@ -36,6 +38,14 @@ def rfc3339(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(seconds))
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_):
+        pass  # browsers close connections as they like
+
+
 class Daemon:
     """A server on a port of its own; what it says is set by whoever tests."""
 
@@ -43,9 +53,11 @@ class Daemon:
         self.lock = threading.Lock()
         self.requests = []
         self.streams = []
+        self.connections = set()
         self.history = True
         self.report = None
         self.generation = 0
+        self.unchanged = 0  # answers without a body
         self.late_s = 0.2  # how old the report is by the server's clock
         self.files = files_of_the_page()
         self.policy = policy()
@@ -55,8 +67,7 @@ class Daemon:
 
     def up(self):
         handler = type("Handler", (Handler,), {"daemon": self})
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", self.port), handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -65,6 +76,9 @@ class Daemon:
         self.server.shutdown()
         self.server.server_close()
         self.tell(None)
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def url(self):
@@ -87,6 +101,15 @@ class Daemon:
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     daemon = None
+
+    def setup(self):
+        super().setup()
+        self.daemon.connections.add(self.connection)
+
+    def finish(self):
+        self.daemon.connections.discard(self.connection)
+        with contextlib.suppress(OSError):
+            super().finish()
 
     def log_message(self, *_):
         pass
@@ -127,6 +150,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if report is None:
             return self.answer_json(503, {"error": "no report yet"})
         if self.headers.get("If-None-Match") == tag:
+            self.daemon.unchanged += 1
             self.send_response(304)
             self.send_header("ETag", tag)
             self.end_headers()
@@ -169,6 +193,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     "heap_live_bytes": int((go["heap_live_bytes"] or 0) * (0.5 + i / 398) + 400000 * (i % 7))})
         return {"schema": "leakmon.history/1", "pid": pid, "points": points}
 
+    @staticmethod
+    def next_event(stream):
+        try:
+            return stream.get(timeout=1)
+        except queue.Empty:
+            return ": still here\n\n" # whoever has gone is noticed
+
     def events(self, _):
         stream = queue.Queue()
         self.daemon.streams.append(stream)
@@ -178,7 +209,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b": here\n\n")
         self.wfile.flush()
         try:
-            while (text := stream.get()) is not None:
+            while (text := self.next_event(stream)) is not None:
                 self.wfile.write(text.encode())
                 self.wfile.flush()
         except OSError:

@@ -4,6 +4,8 @@
 import {make, setText} from "./dom.js";
 import * as words from "./words.js";
 
+const BINARY = Array.from({length: 50}, (_, i) => 2 ** i);
+
 const charts = new Set();
 
 // A colour of the style as the canvas wants it: variables there may depend on the theme.
@@ -18,10 +20,12 @@ function colour(variable) {
 }
 
 export class Chart {
-	constructor(label, format, height = 130) {
+	// format(value, onAxis): the value as text; binary: the axis steps in powers of two.
+	constructor(label, format, {height = 130, binary = false} = {}) {
 		this.label = label;
 		this.format = format;
 		this.height = height;
+		this.binary = binary;
 		this.value = make("span", {class: "chart-value"});
 		this.plot = make("div", {class: "plot"});
 		this.note = make("p", {class: "chart-note", hidden: true});
@@ -102,7 +106,7 @@ export class Chart {
 			scales: {x: {time: true}, y: {range: (_, min, max) => [Math.min(0, min), max > 0 ? max * 1.08 : 1]}},
 			axes: [
 				{...axis, size: 26, space: 70, grid: {show: false}, values: (_, splits) => timeLabels(splits)},
-				{...axis, size: 52, space: 30, values: (_, splits) => splits.map((value) => this.format(value, true))},
+				{...axis, size: 58, space: 26, ...(this.binary ? {incrs: BINARY} : {}), values: (_, splits) => splits.map((value) => this.format(value, true))},
 			],
 			series: [{}, {stroke: colour("--accent"), fill: colour("--accent-soft"), width: 1.5,
 				paths: uPlot.paths.stepped({align: 1}), points: {show: this.data[0].length < 3, size: 6}}],

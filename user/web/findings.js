@@ -138,7 +138,7 @@ class Card {
 		const cycle = JSON.stringify(finding.cycle);
 
 		if (finding.site && !this.detail)
-			this.detail = new SiteDetail();
+			this.detail = new SiteDetail("h4");
 		if (finding.site)
 			this.detail.show(finding.site, report, finding.since);
 		if (cycle !== this.cycle || !this.body.firstChild || this.hadSite !== Boolean(finding.site)) {

@@ -8,7 +8,7 @@ import * as words from "./words.js";
 const ROW = 20;         // pixels
 const PADDING = 8;      // of the element around it, in page.css
 const CHARACTER = 6.7;  // pixels of the font in page.css, on the safe side
-const NARROWEST = 1.5;  // frames narrower than this are not drawn
+const NARROWEST = 2.5;  // frames narrower than this are not drawn
 
 // Pure: the tree of the sites. A node: {name, where, value, marked, level, children, depth, kind}.
 export function treeOf(sites, {by, kinds, idle}) {
@@ -112,6 +112,9 @@ export class Flame {
 		for (const box of Object.values(this.boxes))
 			box.addEventListener("change", () => this.rebuild());
 		this.reset.addEventListener("click", () => this.zoom(this.root));
+		// one listener for all frames: there may be thousands
+		for (const [event, what] of [["click", "zoom"], ["pointerover", "describe"], ["focusin", "describe"]])
+			this.holder.addEventListener(event, ({target}) => this.at(target, what));
 		this.holder.addEventListener("keydown", (event) => this.key(event));
 		new ResizeObserver(() => this.resize()).observe(this.holder);
 	}
@@ -126,9 +129,22 @@ export class Flame {
 		this.rebuild();
 	}
 
+	at(target, what) {
+		const one = target.closest("g")?.lmNode;
+
+		if (one)
+			this[what](one);
+	}
+
 	search(query) {
-		this.query = query.trim().toLowerCase();
-		this.draw();
+		const words = query.trim().toLowerCase();
+
+		if (words === this.query || !this.drawn)
+			return;
+		this.query = words;
+		for (const [one, group] of this.drawn)
+			group.classList.toggle("match", this.isMatch(one));
+		this.sayWhat();
 	}
 
 	rebuild() {
@@ -241,9 +257,6 @@ export class Flame {
 		label ? makeSvg("text", {x: (x + 4).toFixed(2), y: one.depth * ROW + 14}, label) : null);
 
 		group.lmNode = one;
-		group.addEventListener("click", () => this.zoom(one));
-		group.addEventListener("pointerenter", () => this.describe(one));
-		group.addEventListener("focus", () => this.describe(one));
 		this.drawn.set(one, group);
 		this.deepest = Math.max(this.deepest, one.depth);
 		svg.append(group);

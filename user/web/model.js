@@ -64,13 +64,23 @@ function siteOf(raw, report, commOf) {
 	return site;
 }
 
+// What a finding is known by from one report to the next. One that has no id of its own is known by what it says.
+function keyOf(raw, index, report) {
+	const key = raw.id ? `id ${raw.id}` : `says ${raw.type} ${raw.pid} ${raw.summary}`;
+
+	if (report.keys.has(key))
+		return `${key} ${index}`;
+	report.keys.add(key);
+	return key;
+}
+
 function findingOf(raw, report, commOf, index) {
 	const level = LEVELS.indexOf(raw.level);
 	const since = parseTime(raw.since);
 	const site = raw.site ? report.siteByKey.get(`${raw.pid}:${raw.site}`) ?? null : null;
 	const finding = {
 		raw, level, since, site, pid: raw.pid ?? null, comm: commOf.get(raw.pid) ?? site?.comm ?? null,
-		key: raw.id ? `${raw.id}` : `nameless ${index} ${raw.type} ${raw.pid}`,
+		key: keyOf(raw, index, report),
 		type: String(raw.type ?? "finding").replaceAll("_", " "),
 		age: since !== null && report.at !== null && report.at >= since ? (report.at - since) / 1000 : null,
 		cycle: list(raw.cycle),
@@ -83,7 +93,7 @@ function findingOf(raw, report, commOf, index) {
 }
 
 export function modelOf(raw) {
-	const report = {raw, at: parseTime(raw.time), siteByKey: new Map(), processes: list(raw.processes)};
+	const report = {raw, at: parseTime(raw.time), siteByKey: new Map(), keys: new Set(), processes: list(raw.processes)};
 	const commOf = new Map(report.processes.map((process) => [process.pid, process.comm]));
 
 	report.intervalS = Number.isFinite(raw.interval_s) && raw.interval_s > 0 ? raw.interval_s : 10;

@@ -23,9 +23,9 @@ class GoCard {
 		this.heading = make("h3", {});
 		this.meta = make("p", {class: "meta"});
 		this.charts = {
-			goroutines: new Chart("Goroutines", counts, 96),
-			heap_live_bytes: new Chart("Live heap", (value) => words.bytes(value), 96),
-			gc_count: new Chart("Collections", counts, 96),
+			goroutines: new Chart("Goroutines", counts, {height: 96}),
+			heap_live_bytes: new Chart("Live heap", (value) => words.bytes(value), {height: 96, binary: true}),
+			gc_count: new Chart("Collections", counts, {height: 96}),
 		};
 		this.element = make("article", {class: "go-card"}, this.heading, this.meta,
 			make("div", {class: "go-charts"}, Object.values(this.charts).map((chart) => chart.element)));

@@ -18,23 +18,40 @@ export class Reports {
 		this.why = null;
 		this.timer = null;
 		this.asking = false;
-		document.addEventListener("visibilitychange", () => document.hidden || this.ask());
+		this.events = null;
 	}
 
 	start() {
 		this.ask();
 		this.listen();
+		document.addEventListener("visibilitychange", () => document.hidden ? this.leave() : this.comeBack());
+		window.addEventListener("pagehide", () => this.leave());
+		window.addEventListener("pageshow", (event) => event.persisted && this.comeBack());
 		setInterval(() => this.say(), 1000);
 	}
 
-	listen() {
-		const events = new EventSource("api/v1/events");
+	// A browser has six connections for one server in all its tabs together: those that nobody sees give theirs back.
+	leave() {
+		this.events?.close();
+		this.events = null;
+	}
 
+	comeBack() {
+		this.listen();
+		this.ask();
+	}
+
+	listen() {
+		if (this.events || document.hidden)
+			return;
+		const events = this.events = new EventSource("api/v1/events");
 		for (const kind of ["found", "level", "withdrawn", "ended"])
 			events.addEventListener(kind, () => this.ask());
 		events.addEventListener("error", () => {
-			if (events.readyState === EventSource.CLOSED)
-				setTimeout(() => this.listen(), AGAIN_MS);
+			if (events.readyState !== EventSource.CLOSED || this.events !== events)
+				return;
+			this.events = null;
+			setTimeout(() => this.listen(), AGAIN_MS);
 		});
 	}
 

@@ -76,11 +76,11 @@ function facts(site) {
 			fact("Stacks hold", words.bytes(site.raw.stack_bytes)) : null);
 }
 
-function stackPart(site) {
+function stackPart(site, heading) {
 	const kernel = site.kernelStack.map((frame) => words.clip(frame.function)).join(" ← ");
 
 	return make("div", {class: "stack-part"},
-		make("h4", {}, "Stack", make("span", {class: "hint"}, " innermost first")),
+		make(heading, {}, "Stack", make("span", {class: "hint"}, " innermost first")),
 		site.stack.length ? stackList(site.stack, site.placeFrame) : null,
 		site.raw.stack_why ? make("p", {class: "why"}, site.stack.length ? "The stack ends here: " : "No stack: ",
 			name(words.clip(site.raw.stack_why))) : site.stack.length ? null : make("p", {class: "why"}, "No stack is known."),
@@ -115,7 +115,9 @@ function membersPart(site, report) {
 }
 
 export class SiteDetail {
-	constructor() {
+	// heading: "h3" or "h4", by what stands above it.
+	constructor(heading) {
+		this.heading = heading;
 		this.chart = new Chart("Blocked here", (value, onAxis) => onAxis ? words.shortCount(value) : words.count(value));
 		this.left = make("div", {class: "detail-left"});
 		this.right = make("div", {class: "detail-right"});
@@ -132,7 +134,7 @@ export class SiteDetail {
 			return;
 		this.text = text;
 		this.left.replaceChildren(...[this.chart.element, facts(site), membersPart(site, report)].filter(Boolean));
-		this.right.replaceChildren(stackPart(site));
+		this.right.replaceChildren(stackPart(site, this.heading));
 	}
 
 	async drawGrowth(site, report, since) {

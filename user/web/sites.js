@@ -68,7 +68,7 @@ class Row {
 		if (!this.open)
 			return;
 		if (!this.detail) {
-			this.detail = new SiteDetail();
+			this.detail = new SiteDetail("h3");
 			this.holder.append(this.detail.element);
 		}
 		this.detail.show(this.site, this.report, this.site.findings[0]?.since ?? null);
