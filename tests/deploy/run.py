@@ -139,7 +139,7 @@ FLAGS = {"interval", "horizon", "min-blocked", "listen", "web-config", "state-di
 @test
 def the_default_configuration_holds_defaults_alone(_):
     text = (DEPLOY / "leakmon.yml").read_text()
-    check(load_yaml(text) == [None], "as it is, it sets nothing")
+    check(load_yaml(text) in ([], [None]), "as it is, it sets nothing")
     options = load_yaml("\n".join(line[1:] for line in text.splitlines() if re.match(r"#(\S|  -)", line)))[0]
     check(set(options) == FLAGS, f"its keys are flags: {set(options) ^ FLAGS}")
     check(options["listen"] == ["127.0.0.1:9469"], "listen")
@@ -171,28 +171,21 @@ def alerts_fire_on_what_leaks_and_keep_quiet_on_what_is_healthy(_):
     run("promtool", "test", "rules", DEPLOY / "prometheus/leakmon.rules.test.yml")
 
 
-def mutants():
-    """(what was changed, rules that must not pass their tests)."""
-    text = RULES.read_text()
-    for name in re.findall(r"- alert: (\w+)", text):
-        start = text.index(f"- alert: {name}\n")
-        end = text.find("- alert: ", start + 1)
-        alert = text[start:end if end > 0 else len(text)]
-        yield f"{name} never fires", text.replace(alert, alert.replace("expr: ", "expr: vector(1) < 0 and on () ", 1)
-                                                  if "expr: |" not in alert
-                                                  else alert.replace("expr: |", "expr: |\n          vector(1) < 0 and on () (", 1)
-                                                  .replace("\n        for:", "\n          )\n        for:", 1))
-        yield f"{name} has other words", text.replace(alert, re.sub(r"(summary: '?)", r"\1So: ", alert))
+def never_firing(rules):
+    rules = re.sub(r"(- alert: .*\n +expr: )(?!\|)(.*)", r"\1vector(1) < 0 and on () (\2)", rules)
+    return re.sub(r"(- alert: .*\n +expr: \|\n)((?: {10}.*\n)+)", r"\1          vector(1) < 0 and on () (\n\2          )\n", rules)
 
 
 @test
 def the_tests_of_the_rules_notice_when_a_rule_is_broken(directory):
     shutil.copy(DEPLOY / "prometheus/leakmon.rules.test.yml", directory)
-    for what, rules in mutants():
-        (directory / "leakmon.rules.yml").write_text(rules)
-        run("promtool", "check", "rules", directory / "leakmon.rules.yml")
-        said = run("promtool", "test", "rules", directory / "leakmon.rules.test.yml", code=None)
-        check("FAILED" in said, f"not noticed: {what}")
+    text = RULES.read_text()
+    alerts = set(re.findall(r"- alert: (\w+)", text))
+    for what, broken in (("never fires", never_firing(text)), ("has other words", re.sub(r"(summary: '?)", r"\1So ", text))):
+        (directory / "leakmon.rules.yml").write_text(broken)
+        said = run("promtool", "test", "rules", directory / "leakmon.rules.test.yml", code=1)
+        noticed = set(re.findall(r"alertname: ?(\w+)", said))
+        check(noticed == alerts, f"{what}, and nobody notices: {alerts - noticed}\n{said[:2000]}")
 
 
 @test
@@ -218,7 +211,7 @@ def alertmanager_takes_its_configuration(_):
     run("amtool", "check-config", config)
     for severity, receiver in (("page", "pager"), ("ticket", "tickets")):
         said = run("amtool", "config", "routes", "test", f"--config.file={config}", f"severity={severity}", "alertname=X")
-        check(said.strip() == receiver, f"{severity} goes to {said}")
+        check(said.split()[-1] == receiver, f"{severity} goes to {said}")
 
 
 # --- names of metrics ------------------------------------------------------------------------------------------------------------
