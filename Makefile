@@ -40,7 +40,7 @@ unit_tests := $(unit_srcs:tests/unit/%.c=$(B)/tests/unit/%)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all run test page-tests unit unit-tests integration golang goker corpus corpus-quick sanitize check format bench vm fuzz deps deps-test install clean help
+.PHONY: all run test page-tests unit unit-tests integration golang goker corpus corpus-quick sanitize check format bench vm fuzz deploy deps deps-test install clean help
 
 all: $(B)/leakmon
 
@@ -48,7 +48,7 @@ help:
 	@echo 'sudo make run [ARGS="-p PID"]  install what is needed, build, watch this machine'
 	@echo 'sudo make test                 the same, and run every test'
 	@echo 'make                           build build/leakmon'
-	@echo 'make unit | integration | vm | sanitize | fuzz   parts of the tests'
+	@echo 'make unit | integration | vm | deploy | sanitize | fuzz   parts of the tests'
 	@echo 'make page-tests                the page in headless Chromium; screenshots in build/page-shots'
 	@echo 'make golang                    goroutines of programs of Go 1.19 to 1.27 against their own dumps'
 	@echo 'make goker                     are the kernels of real Go bugs found? (from Go'"'"'s own sources)'
@@ -162,6 +162,10 @@ corpus: deps-test
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/corpus/run.py --horizon 1800s --jobs 30 --servers
 
+# What deploy/ holds: opened, checked and tried with the tools that it is for.
+deploy: all
+	$(Q)tests/deploy/run.py
+
 vm: deps-test
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/vm/run.sh
@@ -185,6 +189,12 @@ format:
 install: all
 	install -D -m 0755 $(B)/leakmon $(DESTDIR)$(PREFIX)/bin/leakmon
 	install -D -m 0644 leakmon.8 $(DESTDIR)$(PREFIX)/share/man/man8/leakmon.8
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' deploy/systemd/leakmon.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/leakmon.service
+	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/leakmon.service
+	install -m 0644 deploy/systemd/leakmon.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/leakmon.socket
+	test -e $(DESTDIR)/etc/leakmon/leakmon.yml || \
+		install -D -m 0644 deploy/leakmon.yml $(DESTDIR)/etc/leakmon/leakmon.yml
 
 clean:
 	$(Q)rm -rf build

@@ -12,7 +12,7 @@ build="gcc make pkg-config libc6-dev clang bpftool libbpf-dev libelf-dev libdw-d
 # Alertmanager; systemd-analyze)
 test="libcmocka-dev clang-format libclang-rt-dev python3 g++ musl-tools binutils util-linux qemu-system-x86 busybox-static cpio
       linux-perf libbpf-tools openjdk-17-jdk-headless prometheus prometheus-alertmanager openssl curl chromium
-      chromium-driver libcap2-bin systemd"
+      chromium-driver libcap2-bin systemd python3-yaml libseccomp2"
 # Where Debian has it apart, the program without its service.
 servers="nginx apache2-bin mariadb-server-core redis-tools libtomcat10-java tomcat10-common etcd-server caddy stress-ng"
 

@@ -56,6 +56,7 @@ if part build make all unit-tests; then
 	part "sanitizer build" make SAN=1 all unit-tests && part "unit, with sanitizers" unit build/san
 	part integration make integration
 	part page make page-tests
+	part deploy make deploy
 	part "corpus, 60 times as fast" make corpus-quick
 	part vm make vm
 fi
