@@ -26,7 +26,7 @@ import harness  # noqa: E402
 import toolchains  # noqa: E402
 
 GO_DUMP = os.environ.get("GO_DUMP", str(toolchains.ROOT / "build" / "tests" / "go-dump"))
-START_DEADLINE_S, DUMP_DEADLINE_S = 30, 60
+START_DEADLINE_S, DUMP_DEADLINE_S = 30, 180
 
 LAYOUTS = {"bare": ["table same"], "stripped": ["table same"], "unversioned": ["debug same", "debug differs"]}
 for _variant in toolchains.VARIANTS:
