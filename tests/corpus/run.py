@@ -37,6 +37,7 @@ ALL_CASES = CASES + servers.CASES + stressors.CASES
 STARTERS = {servers.ServerCase: servers.Server, stressors.StressCase: stressors.Stressor}
 EARLY_LOOK = 1.4  # horizons: enough are old enough to be suspect, not yet to be likely
 LOCK_CASE_S = 12  # two looks at each lock, a second apart or more, and some to spare
+LOCK_CASE_HORIZONS = 0.1  # locks that are held for long, but not for ever, change hands meanwhile
 stopping = threading.Event()
 
 
@@ -68,7 +69,8 @@ def watch_case(score, options, directory):
         if asks:
             keep_watching(begun + EARLY_LOOK * scale_s, program, watch)
             looks[0] = look_once(options.leakmon, program.pids, scale_s)
-        keep_watching(begun + max(LOCK_CASE_S, case.horizons * scale_s), program, watch)
+        length_s = max(LOCK_CASE_S, max(LOCK_CASE_HORIZONS, case.horizons) * scale_s)
+        keep_watching(begun + length_s, program, watch)
         findings = watch.end()
         score.watched_s = time.monotonic() - begun
         leaks = program.leaks
