@@ -515,11 +515,22 @@ static void fill_losses(struct lm_session *session, struct lm_snapshot_losses *l
 	losses->skipped_processes = session->skipped_processes;
 }
 
+/* A look that is cut short is told of by the next one; then nobody is said to be gone. */
+static int analyse_locks(struct lm_session *session)
+{
+	int error = lm_monitor_analyse_locks(session->monitor);
+
+	if (error || !session->monitor->owners_missed)
+		return error;
+	look_at_locks(session);
+	return lm_monitor_analyse_locks(session->monitor);
+}
+
 int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot *snapshot)
 {
+	int error = analyse_locks(session);
 	uint64_t now_ns = now_on(CLOCK_BOOTTIME);
 	int64_t wall_offset_ns = (int64_t)(now_on(CLOCK_REALTIME) - now_ns);
-	int error = lm_monitor_analyse_locks(session->monitor);
 
 	lm_session_read_sockets(session->monitor, PROC_ROOT);
 	if (!error)
