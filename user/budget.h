@@ -9,8 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LM_BUDGET_SLOWEST 16 /* looks are this many times as far apart at most: a watchdog of a minute hears of them   \
-			      */
+#define LM_BUDGET_SLOWEST                                                                                              \
+	16 /* looks are this many times as far apart at most: a watchdog of a minute hears of them                     \
+	    */
 
 struct lm_budget {
 	uint64_t cpu_limit_permille; /* of one CPU, 0 = none */

@@ -21,7 +21,8 @@
 #include "user/privileges.h"
 
 #define NS_PER_S 1000000000ull
-#define LOOK_MAX_NS NS_PER_S /* reports may be rarer than this, looks are not: arrivals between them would be missed   \
+#define LOOK_MAX_NS                                                                                                    \
+	NS_PER_S             /* reports may be rarer than this, looks are not: arrivals between them would be missed   \
 			      */
 #define LOOKS_PER_HORIZON 60 /* a short horizon wants more looks … */
 #define LOOK_MIN_NS (NS_PER_S / 10)

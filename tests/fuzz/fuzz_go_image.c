@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Broken ELF files that may be Go programs: an input is a file, which stands for the memory that it is mapped to as
- * well. It is looked for as the worker does, by its sections, then by what is in memory. Its debug information may say how
- * a runtime is laid out.
+ * well. It is looked for as the worker does, by its sections, then by what is in memory. Its debug information may say
+ * how a runtime is laid out.
  */
 #include <errno.h>
 #include <stdbool.h>
