@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 from harness import Failure, Skip, build, check, check_equal, find_program, need, poll, read_text, test
@@ -150,6 +151,14 @@ class Monitoring:
         found = get_json(f"{self.url}/api/v1/query?query={urllib.request.quote(expression)}")
         return found["data"]["result"] if found else []
 
+    def evaluate(self, expression):
+        """The samples of an expression, which must be one that can be evaluated."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/v1/query?query={urllib.request.quote(expression)}", timeout=20) as answer:
+                return json.load(answer)["data"]["result"]
+        except urllib.error.HTTPError as error:
+            raise Failure(f"{expression}: {error.read().decode()[:500]}") from None
+
     def wait_for_targets(self):
         def are_up():
             targets = (get_json(f"{self.url}/api/v1/targets") or {"data": {"activeTargets": []}})["data"]["activeTargets"]
@@ -190,6 +199,23 @@ def check_leak_alert(alert, monitoring, process, function):
     check(counts and float(counts[0]["value"][1]) > 3, "the site's count is a series", counts)
     nodes = monitoring.query(f'site:leakmon_nodes:count{{site="{labels["site"]}"}}')
     check(nodes and nodes[0]["value"][1] == "1", "the bug is on one node", nodes)
+
+
+def check_dashboards(monitoring, instance):
+    """Every panel of the shipped dashboards can be asked, and those on findings and sites have an answer."""
+    variables = (('instance="$instance"', f'instance="{instance}"'), ("$instance", ".*"), ("$process", ".*"),
+                 ("$__rate_interval", "1m"))
+    empty = []
+    for path in sorted((ROOT / "deploy/grafana").glob("*.json")):
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel.get("targets", []):
+                expression = target["expr"]
+                for name, value in variables:
+                    expression = expression.replace(name, value)
+                if not monitoring.evaluate(expression):
+                    empty.append(f"{path.stem}: {panel['title']}")
+    missing = [title for title in empty if "Findings" in title or "sites" in title and "Growth" not in title]
+    check(not missing, f"panels without data: {missing}", empty)
 
 
 # --- tests ------------------------------------------------------------------------------------------------------------------
@@ -261,7 +287,10 @@ class Exporter:
         golden = (ROOT / "tests/golden/ended.prom").read_text()  # nothing is blocked there
         golden = re.sub(r"(?m)^(leakmon_scans_total) .*$", rf"\1 {count}", golden)
         golden = re.sub(r"(?m)^(leakmon_losses_total\{.*\}) .*$", r"\1 0", golden)
-        return golden + f"""leakmon_site_count{{process="pool",site="00000000000000aa"}} 32
+        for level in re.findall('level="(\w+)"', self.findings):
+            golden = golden.replace(f'leakmon_findings{{level="{level}",type="leak"}} 0', f'leakmon_findings{{level="{level}",type="leak"}} 1')
+        return golden + f"""leakmon_site_oldest_blocked_timestamp_seconds{{process="leak",site="9f2c41d07be1a3c5"}} 1795432080
+leakmon_site_count{{process="pool",site="00000000000000aa"}} 32
 leakmon_site_count{{process="leak",site="9f2c41d07be1a3c5"}} {count + 10}
 leakmon_site_info{{site="00000000000000aa",function="take_job",module="pool",kind="thread"}} 1
 leakmon_site_info{{site="9f2c41d07be1a3c5",function="wait_for_result",module="leak",kind="thread"}} 1
@@ -286,5 +315,6 @@ def the_rules_fire_on_what_metrics_say_and_reach_the_right_receiver(t):
     paged = {one["labels"]["alertname"] for one in monitoring.pager.alerts("/page")}
     check_equal(paged, {"LeakmonFindingConfirmed"}, "what woke somebody")
     check_equal(monitoring.everything_said_of("pool"), [], "alerts of the healthy program", monitoring.evidence)
+    check_dashboards(monitoring, f"127.0.0.1:{exporter.port}")
     exporter.healthy = False
     monitoring.wait_for_alert("a ticket for the target", lambda labels: labels["alertname"] == "LeakmonDown", 60)

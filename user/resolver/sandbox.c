@@ -95,11 +95,11 @@ static int filter_calls(void)
 		error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), refused[i], 0);
 	for (size_t i = 0; i < sizeof(controls) / sizeof(controls[0]) && !error; i++)
 		error = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (uint64_t)controls[i]));
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (uint64_t)controls[i], 0));
 	/* abort() */
 	if (!error)
 		error = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid(), 0));
 	if (!error)
 		error = seccomp_load(filter);
 	seccomp_release(filter);
