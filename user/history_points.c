@@ -105,14 +105,14 @@ static void give(struct question *question, const struct series *series, struct 
 	}
 }
 
-/* How long a count holds that nothing was written after: as long as watching went on. A clock that was set forward, or
- * a machine that slept, is not taken for that. */
+/* How long a count holds that nothing was written after: as long as watching went on, the last report for its interval.
+ * A clock that was set forward, or a machine that slept, is not taken for that. */
 static int64_t hold_end(const struct question *question, int64_t since_ns, int64_t next_ns)
 {
 	struct lm_history_period period = lm_history_period_of(&question->periods, since_ns);
 	int64_t longest = 2 * greatest(LM_HISTORY_HEARTBEAT_NS, period.interval_ns);
 
-	return least(next_ns, least(period.to_ns, since_ns + longest));
+	return least(next_ns, least(period.to_ns + period.interval_ns, since_ns + longest));
 }
 
 /* What held before the time asked for is given from then on. */

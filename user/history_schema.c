@@ -140,10 +140,11 @@ static const char *const statements[LM_SQLS] = {
 	[LM_SQL_FUTURE_MEMORY] = "UPDATE memory SET at_ns = ?1 WHERE at_ns > ?1",
 };
 
-/* WAL without a file of shared memory: the lock of the whole database is kept while it is open. */
-static const char opening[] = "PRAGMA page_size = 4096;"
+/* WAL without a file of shared memory, so before anything is read: the lock of the whole database is kept while it is
+ * open. */
+static const char opening[] = "PRAGMA locking_mode = EXCLUSIVE;"
+			      "PRAGMA page_size = 4096;"
 			      "PRAGMA auto_vacuum = INCREMENTAL;"
-			      "PRAGMA locking_mode = EXCLUSIVE;"
 			      "PRAGMA synchronous = NORMAL;"
 			      "PRAGMA cache_size = -1024;"
 			      "PRAGMA mmap_size = 0;"

@@ -240,8 +240,10 @@ struct size {
 
 static int measure(struct thinning *thinning, struct size *size)
 {
-	int error = lm_history_number(thinning->history, LM_SQL_PAGES, &size->pages, "");
+	int error;
 
+	*size = (struct size){0};
+	error = lm_history_number(thinning->history, LM_SQL_PAGES, &size->pages, "");
 	size->max = lm_history_pages_max(thinning->history);
 	return error ? error : lm_history_number(thinning->history, LM_SQL_FREE_PAGES, &size->unused, "");
 }
@@ -272,11 +274,11 @@ static int press(struct thinning *thinning, const struct size *size)
 	struct lm_history *history = thinning->history;
 	int64_t used = size->pages - size->unused;
 
-	if (used * 100 > size->max * 85 && history->pressure < PRESSURE_MAX) {
+	if (used * 100 > size->max * 70 && history->pressure < PRESSURE_MAX) {
 		history->pressure++;
 		return 1;
 	}
-	if (used * 100 < size->max * 50 && history->pressure > 0)
+	if (used * 100 < size->max * 40 && history->pressure > 0)
 		history->pressure--;
 	return 0;
 }
@@ -295,6 +297,21 @@ static int do_something(struct thinning *thinning)
 	return result ? result : press(thinning, &size);
 }
 
+/* Writing gets its own limit back when it begins. */
+static int give_spare(struct thinning *thinning)
+{
+	struct lm_history *history = thinning->history;
+	struct size size;
+	int error = measure(thinning, &size);
+	int64_t above = size.pages > size.max ? size.pages - size.max : 0;
+
+	/* when there is room anyway, nothing is to be set */
+	if (error || (size.pages + SPARE_PAGES < size.max && history->are_limits_set))
+		return error;
+	history->are_limits_set = false;
+	return lm_history_database_limit(history, above + SPARE_PAGES);
+}
+
 int lm_history_thin(struct lm_history *history, int64_t now_ns, uint64_t budget_ns)
 {
 	struct thinning thinning = {.history = history, .now_ns = now_ns};
@@ -303,8 +320,7 @@ int lm_history_thin(struct lm_history *history, int64_t now_ns, uint64_t budget_
 
 	if (result)
 		return result;
-	result = lm_history_database_limit(history, SPARE_PAGES);
-	history->are_limits_set = false;
+	result = give_spare(&thinning);
 	result = result ? result : lm_history_periods_read(history, &thinning.periods);
 	if (!result) {
 		do

@@ -125,6 +125,7 @@ static inline const char *ask(const struct fixture *fixture, const char *sql)
 	sqlite3 *db;
 
 	assert_int_equal(sqlite3_open(file_of(fixture, "history.db"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
 	if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
 		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
 	answer[0] = 0;
