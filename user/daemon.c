@@ -18,7 +18,6 @@
 #include "user/log.h"
 #include "user/loop.h"
 #include "user/notify.h"
-#include "user/privileges.h"
 
 #define NS_PER_S 1000000000ull
 #define LOOK_MAX_NS                                                                                                    \
@@ -230,9 +229,6 @@ static int open_all(struct lm_daemon *daemon)
 		code = lm_session_open(daemon->config, 0, &daemon->session);
 	if (code)
 		return code;
-	error = lm_privileges_keep_few();
-	if (error)
-		lm_warning("privileges that are not needed could not be dropped: %s", strerror(-error));
 	lm_daemon_open_history(daemon, now_on(CLOCK_BOOTTIME));
 	return 0;
 }

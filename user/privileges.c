@@ -12,7 +12,7 @@
 #define BIT(capability) (1ull << (capability))
 #define KEPT                                                                                                           \
 	(BIT(CAP_BPF) | BIT(CAP_PERFMON) | BIT(CAP_SYS_PTRACE) | BIT(CAP_SYSLOG) | BIT(CAP_DAC_READ_SEARCH) |          \
-		BIT(CAP_CHECKPOINT_RESTORE) | BIT(CAP_SETUID) | BIT(CAP_SETGID))
+		BIT(CAP_CHECKPOINT_RESTORE))
 
 /* Out of the bounding set, so that no program that is started has it either. Needs CAP_SETPCAP; who lacks that has been
  * given a small set by somebody else. */

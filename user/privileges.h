@@ -5,9 +5,8 @@
 
 /*
  * Keeps CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYSLOG, CAP_DAC_READ_SEARCH and
- * CAP_CHECKPOINT_RESTORE as far as they are there, and CAP_SETUID and CAP_SETGID, with
- * which the resolver's process leaves root; drops the rest for good, also of what is
- * started later. 0 or -errno.
+ * CAP_CHECKPOINT_RESTORE as far as they are there, and drops the rest for good, also of
+ * what is started later. 0 or -errno.
  */
 int lm_privileges_keep_few(void);
 

@@ -17,6 +17,7 @@
 #include "user/limits.h"
 #include "user/log.h"
 #include "user/monitor.h"
+#include "user/privileges.h"
 #include "user/probe.h"
 #include "user/proc.h"
 #include "user/report.h"
@@ -175,6 +176,15 @@ static int open_probe(struct lm_session *session)
 	return 0;
 }
 
+/* Before the resolver is started: who may not change to another user may not end a process of that either. */
+static void drop_privileges(const struct lm_session *session)
+{
+	int error = session->config->mode == LM_MODE_DAEMON ? lm_privileges_keep_few() : 0;
+
+	if (error)
+		lm_warning("privileges that are not needed could not be dropped: %s", strerror(-error));
+}
+
 static int open_resolver(struct lm_session *session)
 {
 	const struct lm_resolver_config config = {
@@ -249,6 +259,8 @@ int lm_session_open(const struct lm_config *config, pid_t family, struct lm_sess
 		code = watch_processes(session);
 	if (!code)
 		code = open_probe(session);
+	if (!code)
+		drop_privileges(session);
 	if (!code)
 		code = open_resolver(session);
 	if (code) {

@@ -20,7 +20,7 @@ from leakmon import BINARY, check_snapshot, kernel_objects, run, wait_gone
 FAST = ("--interval", "500ms", "--horizon", "6s", "--min-blocked", "100ms")
 LEAK_MS = 100
 KILLS = 12  # of the whole daemon; its history alone is killed 200 times in a unit test
-CAPABILITIES = {2, 6, 7, 19, 34, 38, 39, 40}  # DAC_READ_SEARCH, SETGID, SETUID, SYS_PTRACE, SYSLOG, PERFMON, BPF, CHECKPOINT_RESTORE
+CAPABILITIES = {2, 19, 34, 38, 39, 40}  # DAC_READ_SEARCH, SYS_PTRACE, SYSLOG, PERFMON, BPF, CHECKPOINT_RESTORE
 
 
 def leak(t):
