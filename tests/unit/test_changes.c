@@ -139,6 +139,18 @@ static void what_did_not_hold_is_withdrawn_and_has_not_ended(void **state)
 	assert_string_equal(TAKE(30, WITHDRAWN(gone)), "");
 }
 
+/* Times of the wall clock are made anew for each report: it may seem to have been before the last one. */
+static void a_clock_that_was_set_does_not_make_a_withdrawal_an_end(void **state)
+{
+	struct lm_changes *changes = *state;
+	struct lm_snapshot_finding now[] = {finding("a", LM_LEVEL_LIKELY, "grows")};
+	struct lm_snapshot_withdrawn gone[] = {withdrawn("a", 19 * S)};
+
+	TAKE(10, FINDINGS(now, 1));
+	TAKE(20, FINDINGS(now, 1));
+	assert_string_equal(TAKE(30, WITHDRAWN(gone)), "withdrawn a likely>likely leaky it left");
+}
+
 /* Withdrawn ones stay in the report for some time. */
 static void an_old_withdrawal_says_nothing_of_what_was_found_again(void **state)
 {
@@ -237,6 +249,7 @@ int main(void)
 		TEST(a_finding_is_told_once_when_it_is_new_and_when_its_level_changes),
 		TEST(what_is_not_there_any_more_has_ended_and_is_told_with_its_last_words),
 		TEST(what_did_not_hold_is_withdrawn_and_has_not_ended),
+		TEST(a_clock_that_was_set_does_not_make_a_withdrawal_an_end),
 		TEST(an_old_withdrawal_says_nothing_of_what_was_found_again),
 		TEST(changes_come_in_the_order_of_ids_and_what_ended_last),
 		TEST(an_id_that_is_there_twice_is_one_finding),
