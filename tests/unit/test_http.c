@@ -1248,6 +1248,8 @@ static void web_configs_are_refused_with_file_line_and_reason(void **state)
 	assert_int_equal(lm_http_check_web_config(folder, why), -EINVAL);
 }
 
+static bool tell_meanwhile; /* changes, while a program runs */
+
 /* Runs a program beside the server. Its exit status; -1 if it is not there. */
 static int run_beside(struct lm_http *http, const char *const argv[], char *out, size_t out_len)
 {
@@ -1270,6 +1272,8 @@ static int run_beside(struct lm_http *http, const char *const argv[], char *out,
 			waitpid(pid, &status, 0);
 			fail_msg("%s does not end", argv[0]);
 		}
+		if (http && tell_meanwhile)
+			lm_http_tell(http, &change);
 		if (http)
 			turn(http, 10);
 		else
@@ -1298,15 +1302,17 @@ static bool make_certificate(const char *name, const char *subject, const char *
 	return run_beside(NULL, argv, out, sizeof(out)) == 0;
 }
 
+static const char *curl_path = "/x";
+
 /* What curl gets from the server by TLS: its exit status. */
 static int curl(struct lm_http *http, const char *host, const char *option, const char *value, const char *more,
 	const char *more_value, char out[4096])
 {
 	char url[128], ca[128], resolve[128];
-	const char *argv[] = {"curl", "-sS", "-i", "--max-time", "10", "--cacert", ca, "--resolve", resolve, url,
-		option, value, more, more_value, NULL};
+	const char *argv[] = {"curl", "-sS", "-i", "-m", "10", "--cacert", ca, "--resolve", resolve, url, option, value,
+		more, more_value, NULL};
 
-	snprintf(url, sizeof(url), "https://%s:%u/x", host, lm_http_port(http));
+	snprintf(url, sizeof(url), "https://%s:%u%s", host, lm_http_port(http), curl_path);
 	snprintf(resolve, sizeof(resolve), "%s:%u:127.0.0.1", host, lm_http_port(http));
 	snprintf(ca, sizeof(ca), "%s", path_of("ca.pem"));
 	if (!option)
@@ -1347,6 +1353,16 @@ static void tls_is_as_the_file_says(void **state)
 	assert_int_equal(curl(http, "evil.example", "--insecure", "-4", NULL, NULL, out), 0);
 	assert_non_null(strstr(out, "HTTP/1.1 421"));
 	assert_int_equal(curl(http, "localhost", "--tls-max", "1.2", NULL, NULL, out), 0);
+	curl_path = "/big";
+	assert_int_equal(curl(http, "localhost", "-o", "/dev/null", "-w", "%{size_download}", out), 0);
+	assert_int_equal(atoi(out), big_len);
+	curl_path = "/events";
+	tell_meanwhile = true;
+	assert_int_equal(curl(http, "localhost", "-m", "1", NULL, NULL, out), 28); /* it had to be ended */
+	tell_meanwhile = false;
+	assert_non_null(strstr(out, "retry: 1000"));
+	assert_non_null(strstr(out, change.id));
+	curl_path = "/x";
 	client = exchange(http, "GET / HTTP/1.0\r\n\r\n", 18); /* without TLS */
 	assert_int_not_equal(status_of(&client), 200);
 	hang_up(&client);
