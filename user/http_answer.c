@@ -71,23 +71,19 @@ static enum MHD_Result reply(
 	return MHD_queue_response(connection->mhd, status, response);
 }
 
-/* An answer of a few words, with up to two headers more. */
-static enum MHD_Result say(struct lm_http_connection *connection, unsigned int status, const char *text,
-	const struct header *extra, size_t extra_len)
+/* An answer of a few words, with one header more or NULL. */
+static enum MHD_Result say(
+	struct lm_http_connection *connection, unsigned int status, const char *text, const struct header *extra)
 {
 	char line[512];
-	int len = *text ? snprintf(line, sizeof(line), "%s\n", text) : 0;
+	int len = snprintf(line, sizeof(line), "%s\n", text);
 	struct MHD_Response *response = MHD_create_response_from_buffer((size_t)len, line, MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result result = MHD_NO;
-	bool done;
 
 	if (!response)
 		return MHD_NO;
-	done = add_headers(connection->http, response, NULL) &&
-	       (!*text || add(response, MHD_HTTP_HEADER_CONTENT_TYPE, TEXT_TYPE));
-	for (size_t i = 0; i < extra_len && done; i++)
-		done = add(response, extra[i].name, extra[i].value);
-	if (done)
+	if (add_headers(connection->http, response, NULL) && add(response, MHD_HTTP_HEADER_CONTENT_TYPE, TEXT_TYPE) &&
+		(!extra || add(response, extra->name, extra->value)))
 		result = reply(connection, status, response, (size_t)len);
 	MHD_destroy_response(response);
 	return result;
@@ -97,14 +93,14 @@ static enum MHD_Result refuse(
 	struct lm_http_connection *connection, unsigned int status, const char *text, const struct header *extra)
 {
 	connection->http->refused++;
-	return say(connection, status, text, extra, extra ? 1 : 0);
+	return say(connection, status, text, extra);
 }
 
 static enum MHD_Result say_busy(struct lm_http_connection *connection, const char *text)
 {
 	const struct header later = {MHD_HTTP_HEADER_RETRY_AFTER, "1"};
 
-	return say(connection, MHD_HTTP_SERVICE_UNAVAILABLE, text, &later, 1);
+	return say(connection, MHD_HTTP_SERVICE_UNAVAILABLE, text, &later);
 }
 
 static enum MHD_Result count_host(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
@@ -150,7 +146,7 @@ static bool refuse_early(struct lm_http_connection *connection, const char *meth
 }
 
 /* True: it was refused. */
-static bool refuse_request(struct lm_http_connection *connection, const char *version, enum MHD_Result *result)
+static bool refuse_request(struct lm_http_connection *connection, enum MHD_Result *result)
 {
 	const struct lm_http_request *request = &connection->request;
 	const char *host = header_of(connection, MHD_HTTP_HEADER_HOST);
@@ -160,8 +156,8 @@ static bool refuse_request(struct lm_http_connection *connection, const char *ve
 	if (request->status || !request->path)
 		*result = refuse(connection, request->status ? request->status : MHD_HTTP_BAD_REQUEST,
 			request->why ? request->why : "no address", NULL);
-	else if (hosts > 1 || (!host && strcmp(version, MHD_HTTP_VERSION_1_0) != 0))
-		*result = refuse(connection, MHD_HTTP_BAD_REQUEST, "it needs one Host header", NULL);
+	else if (hosts > 1) /* without any, libmicrohttpd has refused it already, unless it is HTTP/1.0 */
+		*result = refuse(connection, MHD_HTTP_BAD_REQUEST, "it has more than one Host header", NULL);
 	else if (host && !lm_http_host_is_ours(connection->http, host))
 		*result = refuse(connection, MHD_HTTP_MISDIRECTED_REQUEST,
 			"leakmon does not answer under this name, so that no other site can read it through a "
@@ -218,14 +214,12 @@ static void write_tag(const unsigned char *bytes, char tag[LM_HTTP_TAG_LEN + 1])
 		sprintf(tag + (size_t)2 * i, "%02x", bytes[i]);
 }
 
+/* A 304 has the headers of the 200 that it stands for, Content-Length too; libmicrohttpd leaves the body out. */
 static enum MHD_Result reply_tagged(struct lm_http_connection *connection, const struct lm_http_kept *what)
 {
-	char quoted[LM_HTTP_TAG_LEN + 3];
-
-	if (!lm_http_tag_matches(header_of(connection, MHD_HTTP_HEADER_IF_NONE_MATCH), what->tag))
-		return reply(connection, MHD_HTTP_OK, what->response, what->len);
-	snprintf(quoted, sizeof(quoted), "\"%s\"", what->tag);
-	return say(connection, MHD_HTTP_NOT_MODIFIED, "", &(struct header){MHD_HTTP_HEADER_ETAG, quoted}, 1);
+	if (lm_http_tag_matches(header_of(connection, MHD_HTTP_HEADER_IF_NONE_MATCH), what->tag))
+		return reply(connection, MHD_HTTP_NOT_MODIFIED, what->response, 0);
+	return reply(connection, MHD_HTTP_OK, what->response, what->len);
 }
 
 /* The body with its headers; takes the answer's body. tag: "" = none. NULL: no memory. */
@@ -367,6 +361,7 @@ enum MHD_Result lm_http_handle(void *context, struct MHD_Connection *mhd, const 
 
 	(void)context;
 	(void)url; /* decoded more loosely than by lm_http_request_read */
+	(void)version;
 	(void)upload;
 	(void)request;
 	if (!connection || connection->cut || *upload_len)
@@ -377,7 +372,7 @@ enum MHD_Result lm_http_handle(void *context, struct MHD_Connection *mhd, const 
 		/* an answer at this first call closes the connection: for what may have a body alone */
 		return refuse_early(connection, method, &result) ? result : MHD_YES;
 	}
-	if (refuse_request(connection, version, &result))
+	if (refuse_request(connection, &result))
 		return result;
 	if (must_wait(connection))
 		return MHD_YES;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Basic auth with bcrypt. One check takes 50 ms (cost 10) to a second (cost 14), and everything else waits meanwhile:
+ * Basic auth with bcrypt. One check takes 50 ms (cost 10) to 830 ms (cost 14), and everything else waits meanwhile:
  * what was proven, or found wrong, once is known by a keyed hash, and what is new may use a fifth of the time at most.
  */
 #include <crypt.h>

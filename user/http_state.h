@@ -21,8 +21,8 @@
 #define LM_HTTP_PER_ADDRESS 16 /* connections of one client that is not on this machine */
 #define LM_HTTP_TARGET_MAX_BYTES 4096
 #define LM_HTTP_PARAMETERS 32
-#define LM_HTTP_KEEP_MAX_BYTES (16u << 20)    /* answers that are kept */
-#define LM_HTTP_BODIES_MAX_BYTES (128u << 20) /* answers in memory, kept or being sent */
+#define LM_HTTP_KEEP_MAX_BYTES (16u << 20)   /* answers that are kept */
+#define LM_HTTP_BODIES_MAX_BYTES (64u << 20) /* answers in memory, kept or being sent */
 #define LM_HTTP_STREAM_MAX_BYTES 65536
 #define LM_HTTP_HEARTBEAT_MS 15000
 #define LM_HTTP_BUDGET_NS 50000000ull /* of one lm_http_run: what is left waits for the next */

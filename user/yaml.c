@@ -14,6 +14,7 @@
 #include <yaml.h>
 
 #define WHY_LEN 256
+#define FIRST_BYTES 4096
 #define NODES_MAX 65536
 #define KEYS_MAX 1024 /* of one mapping: each new one is compared with all before */
 
@@ -302,19 +303,26 @@ static int read_document(struct reader *reader, struct lm_yaml_node *root)
 /* The file's bytes, to be freed. */
 static int read_all(FILE *file, char **text, size_t *len, char *why)
 {
-	char *bytes = malloc(LM_YAML_MAX_BYTES + 1);
-	size_t got;
+	size_t size = 0, got = 0;
+	char *bytes = NULL;
 	int error = 0;
 
-	if (!bytes)
-		return -ENOMEM;
-	errno = 0;
-	got = fread(bytes, 1, LM_YAML_MAX_BYTES + 1, file);
-	if (ferror(file)) {
-		error = errno ? -errno : -EIO;
-		complain(why, 0, "it cannot be read: %s", strerror(-error));
-	} else if (got > LM_YAML_MAX_BYTES) {
-		error = complain(why, 0, "it has more than %u bytes", LM_YAML_MAX_BYTES);
+	while (!error && got == size) {
+		char *grown = realloc(bytes, size = size ? 2 * size : FIRST_BYTES);
+
+		if (!grown) {
+			error = -ENOMEM;
+			break;
+		}
+		bytes = grown;
+		errno = 0;
+		got += fread(bytes + got, 1, size - got, file);
+		if (ferror(file)) {
+			error = errno ? -errno : -EIO;
+			complain(why, 0, "it cannot be read: %s", strerror(-error));
+		} else if (got > LM_YAML_MAX_BYTES) {
+			error = complain(why, 0, "it has more than %u bytes", LM_YAML_MAX_BYTES);
+		}
 	}
 	if (error) {
 		free(bytes);
