@@ -22,7 +22,7 @@ TESTS = []
 LIVE = []
 NOISE = "favicon"
 
-VISIBLE = "document.querySelector('#content') && !document.querySelector('#content').hidden"
+VISIBLE = "document.querySelector('main #content:not([hidden]) #tiles .tile') !== null"
 ROWS = "[...document.querySelectorAll('#sites tr.site')]"
 
 
@@ -113,7 +113,7 @@ def a_finding_shows_growth_stack_and_circle(page):
 def the_history_is_asked_for_from_before_the_finding(page):
     page.open(reports.golden("leaky"))
     page.wait("document.querySelectorAll('.finding .u-wrap canvas').length === 3")
-    asked = page.daemon.asked("/api/v1/history?site=9f2c41d07be1a3c5")
+    asked = page.daemon.asked("/api/v1/history?site=9f2c41d07be1a3c5&pid=1234")
     check_equal(len(asked), 1, "questions for one site")
     check("from=2026-11-23T10%3A57" in asked[0], f"a fifth of the time before it: {asked[0]}")
 
@@ -484,8 +484,9 @@ CONTRAST = r"""
     const over = (top, ground) => top.slice(0, 3).map((value, i) => value * top[3] + ground[i] * (1 - top[3]));
     const light = (rgb) => { const [r, g, b] = rgb.map((value) => { value /= 255;
         return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-    const groundOf = (one) => { const layers = []; for (; one; one = one.parentElement)
-        layers.unshift(parse(getComputedStyle(one).backgroundColor)); return layers.reduce((ground, layer) => over(layer, ground), [255, 255, 255]); };
+    const grounds = new Map([[null, [255, 255, 255]]]);
+    const groundOf = (one) => { if (!grounds.has(one))
+        grounds.set(one, over(parse(getComputedStyle(one).backgroundColor), groundOf(one.parentElement))); return grounds.get(one); };
     const bad = [];
     for (const one of document.querySelectorAll('body *')) {
         const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
