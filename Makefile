@@ -103,7 +103,7 @@ $(web_uplot) &: user/web/fetch.sh user/web/package-lock.json $(if $(filter-out $
 	$(call say,WEB,uPlot)
 	$(Q)user/web/fetch.sh build/web "$(UPLOT)"
 
-FORCE:
+.PHONY: FORCE
 
 $(B)/user/web/assets.o: $(web_files) $(web_uplot)
 

@@ -87,5 +87,5 @@ def many(sites, seed=1):
         report["processes"].append({**golden("leaky")["processes"][0], "pid": pid, "comm": f"server{pid % 7}"})
     report["findings"] = [{**report["findings"][1], "site": f"{i:016x}", "pid": 1000 + i % 60, "id": f"f{i:015x}",
         "level": ("confirmed", "likely", "suspect")[i % 3]} for i in range(12)]
-    report["totals"].update(sites=sites, processes=60, threads=90000, blocked_threads=sum(site["count"] for site in report["sites"]))
+    report["totals"].update(sites=sites, processes=60, threads=250000, blocked_threads=sum(site["count"] for site in report["sites"]))
     return report

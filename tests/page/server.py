@@ -115,8 +115,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def date_time_string(self, timestamp=None):
-        report = self.daemon.report
-        at = seconds_of(report["time"]) + self.daemon.late_s if report else time.time()
+        try:
+            at = seconds_of(self.daemon.report["time"]) + self.daemon.late_s
+        except (KeyError, TypeError, ValueError):
+            at = time.time()
         return email.utils.formatdate(at, usegmt=True)
 
     def answer(self, status, content_type, body, headers=()):
@@ -160,7 +162,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def history(self, parameters):
         if not self.daemon.history:
             return self.answer_json(503, {"error": "no history is kept: the disk is read-only"})
-        if "pid" in parameters:
+        if "site" not in parameters:
             return self.answer_json(200, self.process_history(int(parameters["pid"])))
         return self.answer_json(200, self.site_history(parameters["site"], seconds_of(parameters.get("from", "1970-01-01T00:00:00Z"))))
 
@@ -177,7 +179,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 count = int(row["count"] * (i / 199) ** 1.2) if row["count"] < 1e6 else row["count"]
                 points.append({"time": rfc3339(now - 60 * (199 - i)), "step_s": 60.0, "pid": row["pid"], "comm": row["comm"],
                     "count": count, "arrived": 1, "departed": 0, "oldest_blocked_since": None})
-        return {"schema": "leakmon.history/1", "site": site, "points": points}
+        return {"schema": "leakmon.history/1", "site": site, "from": rfc3339(begin), "to": None, "points": points}
 
     def process_history(self, pid):
         report = self.daemon.report
@@ -191,7 +193,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     "goroutines": 30 + int((go["goroutines"] - 30) * i / 199),
                     "gc_count": int((go["gc_count"] or 0) * i / 199),
                     "heap_live_bytes": int((go["heap_live_bytes"] or 0) * (0.5 + i / 398) + 400000 * (i % 7))})
-        return {"schema": "leakmon.history/1", "pid": pid, "points": points}
+        return {"schema": "leakmon.history/1", "site": None, "from": None, "to": None, "changes": [], "go": points}
 
     @staticmethod
     def next_event(stream):

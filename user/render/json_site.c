@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "user/render/json_values.h"
+#include "user/render/site.h"
 
 json_t *lm_json_frame(const void *item)
 {
@@ -172,6 +173,18 @@ static void set_go(json_t **object, const struct lm_snapshot_site *site)
 	lm_json_set(object, "stack_bytes", lm_json_count(site->stack_bytes));
 }
 
+/* Which frame of the stack the site is known by. */
+static json_t *place_of(const struct lm_snapshot_site *site)
+{
+	const struct lm_snapshot_frame *place = lm_site_place(site);
+
+	for (size_t i = 0; i < site->stack_len; i++) {
+		if (place == &site->stack[i])
+			return json_integer((json_int_t)i);
+	}
+	return json_null();
+}
+
 json_t *lm_json_site(const struct lm_snapshot_site *site, size_t members)
 {
 	bool is_go = site->kind == LM_SITE_GOROUTINE;
@@ -199,6 +212,8 @@ json_t *lm_json_site(const struct lm_snapshot_site *site, size_t members)
 	lm_json_set(&object, "idle_pool", json_boolean(site->idle_pool));
 	lm_json_set(&object, "stack_why", lm_json_text(site->stack_why));
 	lm_json_set(&object, "oldest_resident_since", lm_json_time(site->oldest_resident_since_ns));
+	lm_json_set(&object, "sum_blocked_s", lm_json_real(site->sum_blocked_s));
+	lm_json_set(&object, "place", place_of(site));
 	if (is_go)
 		set_go(&object, site);
 	return object;

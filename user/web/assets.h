@@ -12,10 +12,12 @@ struct lm_asset {
 	size_t len;
 };
 
-/* The page's Content-Security-Policy: nothing from anywhere else, nothing written in the page itself. */
+/* The page's Content-Security-Policy: nothing from anywhere else, nothing written in the page itself, and no text that
+ * a script could turn into markup. */
 #define LM_ASSET_SECURITY                                                                                              \
 	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "          \
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "            \
+	"trusted-types 'none'"
 
 /* NULL: there is no such file. */
 const struct lm_asset *lm_asset_find(const char *path);

@@ -32,9 +32,9 @@ function exhaustionWords(exhaustion, report) {
 		", if it goes on like this"];
 }
 
-function lockWords(lock) {
+function lockWords(lock, type) {
 	return [make("span", {class: "mono"}, words.clip(lock.object)),
-		lock.owner ? [", held by TID ", make("span", {class: "mono"}, String(lock.owner))] : ", its owner is not known",
+		lock.owner ? [", held by TID ", make("span", {class: "mono"}, String(lock.owner))] : type === "orphaned_lock" ? ", its owner is gone" : ", its owner is not known",
 		`; ${words.plural(lock.waiters, "thread waits", "threads wait")} for it`];
 }
 
@@ -63,9 +63,9 @@ function facts(finding, report) {
 	return make("dl", {class: "facts"},
 		raw.wrong_if ? fact("Wrong if", name(words.clip(raw.wrong_if))) : null,
 		raw.exhaustion ? fact("Exhausts", exhaustionWords(raw.exhaustion, report)) : null,
-		raw.held_back ? fact("No surer, as", name(words.clip(raw.held_back))) : null,
+		raw.held_back ? fact("No surer", "because ", name(words.clip(raw.held_back))) : null,
 		evidence ? fact("Evidence", evidence) : null,
-		raw.lock ? fact("Lock", lockWords(raw.lock)) : null);
+		raw.lock ? fact("Lock", lockWords(raw.lock, raw.type)) : null);
 }
 
 function cyclePart(finding) {

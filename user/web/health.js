@@ -27,7 +27,7 @@ function lossesPart(report) {
 		make("tbody", {}, report.losses.map(([cause, lost]) => make("tr", {},
 			make("th", {scope: "row", class: "mono"}, words.clip(cause)),
 			make("td", {class: "c-count"}, words.count(lost)),
-			make("td", {}, MEANING[cause] ?? "")))))];
+			make("td", {}, Object.hasOwn(MEANING, cause) ? MEANING[cause] : "")))))];
 }
 
 // One line for each reason, not one for each process.

@@ -57,11 +57,11 @@ function processKey(process) {
 }
 
 function pointsOf(answer, pid, names) {
-	const rows = [answer.points, answer.go, answer.goroutines].filter(Array.isArray).flat();
+	const rows = [answer.points, answer.go].filter(Array.isArray).flat();
 	const points = [];
 
 	for (const row of rows) {
-		const at = parseTime(row?.time ?? row?.at);
+		const at = parseTime(row?.time);
 		if (at === null || (row.pid !== null && row.pid !== undefined && row.pid !== pid))
 			continue;
 		if (!names.some((name) => isNumber(row[name])))
@@ -123,10 +123,13 @@ export function ofSite(site, begin, now) {
 	const from = begin === null ? null : begin - Math.max(600000, (now - begin) / 5);
 	const since = from === null ? "" : `&from=${encodeURIComponent(new Date(from).toISOString())}`;
 
-	return joined(siteKey(site), begin, `api/v1/history?site=${encodeURIComponent(site.id)}${since}`, site.pid, ["count"]);
+	return joined(siteKey(site), begin, `api/v1/history?site=${encodeURIComponent(site.id)}&pid=${encodeURIComponent(site.pid)}${since}`, site.pid, ["count"]);
 }
 
+// Of a Go program, since it was started: another one may have had its PID before.
 export function ofProcess(process) {
-	return joined(processKey(process), null, `api/v1/history?pid=${encodeURIComponent(process.pid)}`, process.pid,
+	const from = parseTime(process.start_time) === null ? "" : `&from=${encodeURIComponent(process.start_time)}`;
+
+	return joined(processKey(process), null, `api/v1/history?pid=${encodeURIComponent(process.pid)}${from}`, process.pid,
 		["goroutines", "gc_count", "heap_live_bytes"]);
 }

@@ -88,8 +88,8 @@ const STATES = {
 	live: (state) => [words.ago(state.ageS), null],
 	stale: (state) => [words.ago(state.ageS), `leakmon answers, but has made no report for ${words.duration(state.ageS)}. ` +
 		`What is shown is of ${words.time(state.at, Date.now())}.`],
-	lost: (state) => ["connection lost", `The connection to leakmon is lost since ${words.time(state.since, Date.now())}: ${state.why}. ` +
-		`${state.at === null ? "" : `What is shown is of ${words.time(state.at, state.since)}. `}It is tried again and again.`],
+	lost: (state) => ["connection lost", `Connection to leakmon lost at ${words.time(state.since, Date.now())}: ${state.why}. ` +
+		`${state.at === null ? "" : `What is shown is of ${words.time(state.at, state.since)}. `}Trying again.`],
 };
 
 // The banner is said aloud, so it changes only when there is something else to say.
@@ -118,8 +118,11 @@ function showSearch() {
 }
 
 function goToSite() {
+	const section = /^#[a-z]+$/.test(location.hash) ? byId(location.hash.slice(1)) : null;
 	const key = /^#site-(\d+:)?([0-9a-f]{16})$/.exec(location.hash);
 
+	// sections are hidden until there is a report, and could not be gone to before
+	section?.scrollIntoView();
 	if (!key || !report)
 		return;
 	if (search.value) {

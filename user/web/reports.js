@@ -2,6 +2,8 @@
 // Where reports come from: asked for once an interval with the tag of the last one, and at once when the daemon says that
 // a finding has changed. Knows how old the report is, by the daemon's clock, and whether the daemon still answers.
 
+import {parseTime} from "./words.js";
+
 const ANSWER_MS = 20000;
 const HIDDEN_MS = 60000; // in a tab that nobody sees
 const AGAIN_MS = 15000;  // after the stream of events ended for good
@@ -11,6 +13,8 @@ export class Reports {
 	constructor(on) {
 		this.on = on;
 		this.tag = null;
+		this.got = false; // a report, ever
+		this.at = null;   // when it was made, milliseconds since the epoch
 		this.intervalMs = 10000;
 		this.answeredAt = null; // the last answer, by this machine's monotonic clock
 		this.ageThen = null;    // how old the report was at that moment, seconds
@@ -91,7 +95,7 @@ export class Reports {
 			this.age(response);
 			return;
 		}
-		if (response.status === 503 && !this.at) {
+		if (response.status === 503 && !this.got) {
 			this.answeredAt = performance.now();
 			return;
 		}
@@ -101,7 +105,8 @@ export class Reports {
 		if (typeof raw !== "object" || raw === null || !String(raw.schema).startsWith("leakmon.snapshot/1"))
 			throw new Error("what it sent is no report");
 		this.tag = response.headers.get("ETag");
-		this.at = Date.parse(raw.time);
+		this.at = parseTime(raw.time);
+		this.got = true;
 		if (Number.isFinite(raw.interval_s) && raw.interval_s > 0)
 			this.intervalMs = Math.min(Math.max(raw.interval_s * 1000, 1000), 60000);
 		this.age(response);
@@ -113,15 +118,15 @@ export class Reports {
 		const now = Date.parse(response.headers.get("Date") ?? "");
 
 		this.answeredAt = performance.now();
-		this.ageThen = Number.isFinite(now) && Number.isFinite(this.at) ? Math.max(0, (now - this.at) / 1000) : 0;
+		this.ageThen = Number.isFinite(now) && this.at !== null ? Math.max(0, (now - this.at) / 1000) : 0;
 	}
 
 	say() {
 		const since = this.answeredAt === null ? 0 : (performance.now() - this.answeredAt) / 1000;
 		const ageS = this.ageThen === null ? null : this.ageThen + since;
 		const tooOld = (3 * this.intervalMs) / 1000 + 10;
-		const kind = this.lostSince !== null ? "lost" : this.at === undefined ? "waiting" : ageS > tooOld ? "stale" : "live";
+		const kind = this.lostSince !== null ? "lost" : !this.got ? "waiting" : ageS > tooOld ? "stale" : "live";
 
-		this.on.state({kind, why: this.why, since: this.lostSince, ageS, at: this.at ?? null});
+		this.on.state({kind, why: this.why, since: this.lostSince, ageS, at: this.at});
 	}
 }

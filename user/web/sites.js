@@ -42,10 +42,11 @@ class Row {
 		this.cells = Object.fromEntries(COLUMNS.map((column) => [column.id, make("td", {class: `c-${column.id}`})]));
 		this.place = make("span", {class: "mono place-name"});
 		this.where = make("span", {class: "where mono"});
+		this.narrow = make("span", {class: "place-more"}); // what else there are columns for
 		this.marks = make("span", {class: "marks"});
 		this.button = make("button", {type: "button", class: "row-toggle", "data-nav": "", "aria-expanded": "false",
 			"aria-controls": id}, this.place);
-		this.cells.place = make("th", {scope: "row", class: "c-place"}, this.button, this.where, this.marks);
+		this.cells.place = make("th", {scope: "row", class: "c-place"}, this.button, this.where, this.marks, this.narrow);
 		this.element = make("tr", {class: "site"}, COLUMNS.map((column) => this.cells[column.id]));
 		this.holder = make("td", {colspan: COLUMNS.length});
 		this.below = make("tr", {class: "site-detail", id, hidden: true}, this.holder);
@@ -81,6 +82,7 @@ class Row {
 		setText(this.cells.count, words.count(site.count));
 		setText(this.place, site.placeFrame ? words.frameName(site.placeFrame) : "no stack");
 		setText(this.where, site.placeFrame ? words.frameWhere(site.placeFrame) : "");
+		setText(this.narrow, `${words.clip(site.wait.class)} · ${words.clip(site.comm)} [${site.pid ?? "?"}]`);
 		setText(this.cells.kind, site.kind);
 		setText(this.cells.wait, words.clip(site.wait.class, "?"));
 		setText(this.cells.oldest, words.duration(site.oldest));

@@ -3,6 +3,10 @@
 
 const LONGEST = 400; // characters of a name: more is no name
 
+// Made once: making one for each number is what a table of 2,000 rows would wait for.
+const WHOLE = new Intl.NumberFormat("en-US", {maximumFractionDigits: 0});
+const RATES = [0, 1, 2].map((digits) => new Intl.NumberFormat("en-US", {minimumFractionDigits: digits, maximumFractionDigits: digits}));
+
 export function isNumber(value) {
 	return typeof value === "number" && Number.isFinite(value);
 }
@@ -12,7 +16,7 @@ export function count(value) {
 		return "?";
 	if (Math.abs(value) >= 1e15)
 		return value.toExponential(1).replace("e+", "e");
-	return Math.round(value).toLocaleString("en-US");
+	return WHOLE.format(value);
 }
 
 // For axes and tiles: "1.2k".
@@ -68,7 +72,7 @@ export function rate(perHour) {
 	if (Math.abs(perHour) >= 1e15)
 		return `${perHour.toExponential(1).replace("e+", "e")}/h`;
 	const digits = Math.abs(perHour) >= 1000 || perHour === 0 ? 0 : Math.abs(perHour) < 0.1 ? 2 : 1;
-	return `${perHour.toLocaleString("en-US", {minimumFractionDigits: digits, maximumFractionDigits: digits})}/h`;
+	return `${RATES[digits].format(perHour)}/h`;
 }
 
 export function bytes(value) {
