@@ -56,6 +56,8 @@ if part build make all unit-tests; then
 	part "sanitizer build" make SAN=1 all unit-tests && part "unit, with sanitizers" unit build/san
 	part integration make integration
 	part "corpus, 60 times as fast" make corpus-quick
+	# real Go bugs; that goroutines are those of the programs' own dumps is a part of integration (test_go.py)
+	part goker make goker-quick
 	part vm make vm
 fi
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Broken ELF files that may be Go programs: an input is a file, which stands for the memory that it is mapped to as
- * well. It is looked for as the worker does, by its sections, then by what is in memory. Its debug information may say how
- * a runtime is laid out.
+ * well. It is looked for as the worker does, by its sections, then by what is in memory. Its debug information may say
+ * how a runtime is laid out.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -55,7 +55,7 @@ static void open_tables(int fd, struct lm_region *region)
 /* Whatever is accepted lies within what is read. */
 static void read_layout(struct lm_elf *elf)
 {
-	struct lm_go_runtime_layout layout;
+	struct lm_go_runtime_layout layout = *lm_go_runtime_layout_of(0);
 	const uint16_t *fields = &layout.g.stack_lo;
 
 	if (lm_go_debug_layout(elf, &layout))

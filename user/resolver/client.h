@@ -77,7 +77,7 @@ int lm_target_go_look(struct lm_resolver *resolver, struct lm_target *target, ui
 /* The next records of what the last look has found changed, at most LM_TARGET_GO_CHANGES; 0 when there are no more, or
  * -errno as above: -ECONNRESET too if there are more than the worker has said, or than LM_TARGET_GO_RECORDS in all. */
 #define LM_TARGET_GO_CHANGES (65520 / sizeof(struct lm_go_record)) /* as many as a message holds behind its head */
-#define LM_TARGET_GO_RECORDS (1u << 22) /* one for each goroutine that there may be */
+#define LM_TARGET_GO_RECORDS (1u << 22)                            /* one for each goroutine that there may be */
 int lm_target_go_changes(struct lm_resolver *resolver, struct lm_target *target, struct lm_go_record *records);
 
 /* Where a goroutine was created. Texts are owned by whoever has it, NULL if they are not known. */
