@@ -40,7 +40,7 @@ unit_tests := $(unit_srcs:tests/unit/%.c=$(B)/tests/unit/%)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all run test page-tests unit unit-tests integration golang goker corpus corpus-quick sanitize check format bench vm fuzz deploy deps deps-test install clean help
+.PHONY: all run test page-tests unit unit-tests integration golang goker goker-quick corpus corpus-quick sanitize check format bench vm fuzz deploy deps deps-test install clean help
 
 all: $(B)/leakmon
 
@@ -50,8 +50,8 @@ help:
 	@echo 'make                           build build/leakmon'
 	@echo 'make unit | integration | vm | deploy | sanitize | fuzz   parts of the tests'
 	@echo 'make page-tests                the page in headless Chromium; screenshots in build/page-shots'
-	@echo 'make golang                    goroutines of programs of Go 1.19 to 1.27 against their own dumps'
-	@echo 'make goker                     are the kernels of real Go bugs found? (from Go'"'"'s own sources)'
+	@echo 'make golang                    goroutines of programs of Go 1.19 to 1.27 against their own dumps (make test: of three)'
+	@echo 'make goker                     are the kernels of real Go bugs found? (from Go'"'"'s own sources; goker-quick: 11 of them, and the seeds)'
 	@echo 'make corpus-quick              programs with known truth, 60 times as fast: how right are the verdicts?'
 	@echo 'make corpus                    the same in real time, with real servers: takes many hours'
 	@echo 'make check                     warnings as errors, formatting, header and layer checks'
@@ -152,6 +152,9 @@ golang: all $(B)/tests/go-dump
 
 goker: all
 	$(Q)tests/golang/goker.py
+
+goker-quick: all
+	$(Q)tests/golang/goker.py --quick
 
 corpus-quick: all
 	$(Q)tests/corpus/test_scoring.py

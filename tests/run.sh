@@ -58,6 +58,8 @@ if part build make all unit-tests; then
 	part page make page-tests
 	part deploy make deploy
 	part "corpus, 60 times as fast" make corpus-quick
+	# real Go bugs; that goroutines are those of the programs' own dumps is a part of integration (test_go.py)
+	part goker make goker-quick
 	part vm make vm
 fi
 

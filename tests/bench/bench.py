@@ -10,6 +10,11 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+
+import goroutines  # noqa: E402
+
 OUT = "build/bench"
 LEAKMON = "build/leakmon"
 
@@ -131,7 +136,7 @@ def bench_gaps(seconds):
     for name, found in (("alone", alone), ("watched", watched)):
         print(f"  {name:8} median {statistics.median(found):.0f}, longest {max(found)}, over 2,000: "
               f"{sum(gap > 2000 for gap in found)} of {len(found)}")
-    print("  goal: none over 2,000 that is due to leakmon")
+    print("  goal: none over 2,000 that is due to leakmon\n")
 
 
 def bench_verdicts():
@@ -153,6 +158,7 @@ def main():
     bench_many(20_000)
     bench_verdicts()
     bench_gaps(5 if quick else 20)
+    goroutines.bench(5 if quick else 20)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def bench(seconds):
         whole, own = [gap for gap, _ in found], [gap for _, gap in found]
         print(f"  {name:30} {statistics.median(whole):9,.0f} {max(whole):9,.0f}   {statistics.median(own):9,.0f} "
               f"{max(own):9,.0f}  {sum(gap > 1000 for gap in own)} of {len(own)}", flush=True)
-    print("  goal: with leakmon none over 1 ms that is due to it\n")
+    print("  goal: with leakmon none over 1 ms that is due to it")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ static void open_tables(int fd, struct lm_region *region)
 /* Whatever is accepted lies within what is read. */
 static void read_layout(struct lm_elf *elf)
 {
-	struct lm_go_runtime_layout layout;
+	struct lm_go_runtime_layout layout = *lm_go_runtime_layout_of(0);
 	const uint16_t *fields = &layout.g.stack_lo;
 
 	if (lm_go_debug_layout(elf, &layout))

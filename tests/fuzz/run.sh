@@ -108,10 +108,11 @@ struct runtime_hchan { word qcount, dataqsiz, elemsize, closed, timer, elemtype;
 struct runtime_moduledata { word text, data, bss; } moduledata;
 int main(void) { return g.m + sudog.g + hchan.qcount + moduledata.text; }
 C
-for form in none zlib zlib-gnu; do
-	(cd $out && cc -x c -O1 -g -gz=$form -nostdlib -static -Wl,-z,noseparate-code -Wl,-e,main,--build-id=none \
-		-o fuzz_go_image-inputs/debug-$form runtime)
-	sed -i 's/runtime_/runtime./g' $out/fuzz_go_image-inputs/debug-$form
+debug=$out/fuzz_go_image-inputs/debug
+(cd $out && cc -x c -O1 -g -gz=none -nostdlib -static -Wl,-z,noseparate-code -Wl,-e,main,--build-id=none -o runtime.elf runtime)
+sed 's/runtime_/runtime./g' $out/runtime.elf >$debug-none
+for form in zlib zlib-gnu; do
+	objcopy --compress-debug-sections=$form $debug-none $debug-$form
 done
 
 status=0

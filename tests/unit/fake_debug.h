@@ -18,9 +18,9 @@
 enum fake_form { FAKE_PLAIN, FAKE_COMPRESSED, FAKE_GNU_COMPRESSED };
 
 struct fake_debug {
-	const char *unit;       /* name of the unit; NULL: "runtime" */
-	const char *leave_out;  /* a member that is not there */
-	bool traceable, labels; /* are there maybeTraceablePtr, and labels that are a struct? */
+	const char *unit;                   /* name of the unit; NULL: "runtime" */
+	const char *leave_out;              /* a member that is not there */
+	bool traceable, labels, labels_map; /* are there maybeTraceablePtr, and labels that are a struct? */
 	enum fake_form form;
 	uint64_t claimed; /* size of the compressed sections, 0: as it is */
 	size_t info_len, len;
@@ -28,11 +28,11 @@ struct fake_debug {
 	unsigned char bytes[FAKE_DEBUG_BYTES];
 };
 
-enum { FAKE_UNIT = 1, FAKE_STRUCT, FAKE_MEMBER };
+enum { FAKE_UNIT = 1, FAKE_STRUCT, FAKE_MEMBER, FAKE_TYPEDEF };
 
 /* A unit and structs have children; all have names, members their place. */
 static const unsigned char fake_abbrevs[] = {FAKE_UNIT, 0x11, 1, 0x03, 0x08, 0, 0, FAKE_STRUCT, 0x13, 1, 0x03, 0x08, 0,
-	0, FAKE_MEMBER, 0x0d, 0, 0x03, 0x08, 0x38, 0x0f, 0, 0, 0};
+	0, FAKE_MEMBER, 0x0d, 0, 0x03, 0x08, 0x38, 0x0f, 0, 0, FAKE_TYPEDEF, 0x16, 0, 0x03, 0x08, 0, 0, 0};
 
 static inline void fake_info_byte(struct fake_debug *debug, unsigned char byte)
 {
@@ -138,6 +138,8 @@ static inline void fake_small_structs(struct fake_debug *debug, const struct lm_
 		fake_member(debug, "vu", 8);
 		fake_end(debug);
 	}
+	if (debug->labels_map)
+		fake_begin(debug, FAKE_TYPEDEF, "runtime/pprof.labelMap");
 	if (debug->labels) {
 		fake_begin(debug, FAKE_STRUCT, "runtime/pprof.labelMap");
 		fake_end(debug);

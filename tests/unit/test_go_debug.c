@@ -57,6 +57,7 @@ static void like_version(struct fake_debug *debug, int minor)
 {
 	debug->traceable = minor >= 26;
 	debug->labels = minor >= 24;
+	debug->labels_map = minor < 24;
 }
 
 /* minor and bytes are not offsets. */
@@ -82,6 +83,7 @@ static void the_layout_is_what_the_debug_information_says(void **state)
 			*debug = (struct fake_debug){.form = form};
 			like_version(debug, minors[i]);
 			fake_make_debug(debug, lm_go_runtime_layout_of(minors[i]));
+			layout = *lm_go_runtime_layout_of(minors[i] < 24 ? 26 : 15); /* as far from it as may be */
 			assert_int_equal(read_layout(debug, &layout), 0);
 			assert_same(&layout, lm_go_runtime_layout_of(minors[i]));
 		}
@@ -99,8 +101,23 @@ static void a_runtime_that_nobody_has_seen_is_read_as_it_says(void **state)
 	future.sudog.link = 0x58;
 	future.moduledata.data = 0x128;
 	fake_make_debug(debug, &future);
+	layout = *lm_go_runtime_layout_of(0);
 	assert_int_equal(read_layout(debug, &layout), 0);
 	assert_same(&layout, &future);
+}
+
+static void labels_of_which_nothing_is_said_are_those_of_the_version(void **state)
+{
+	struct fake_debug *debug = *state;
+
+	for (int minor = 23; minor <= 24; minor++) {
+		struct lm_go_runtime_layout layout = *lm_go_runtime_layout_of(minor);
+
+		*debug = (struct fake_debug){0};
+		fake_make_debug(debug, &layout);
+		assert_int_equal(read_layout(debug, &layout), 0);
+		assert_same(&layout, lm_go_runtime_layout_of(minor));
+	}
 }
 
 static void assert_useless(const struct fake_debug *debug)
@@ -191,6 +208,7 @@ static void broken_debug_information_does_no_harm(void **state)
 
 	like_version(debug, 26);
 	fake_make_debug(debug, lm_go_runtime_layout_of(26));
+	layout = *lm_go_runtime_layout_of(0);
 	srandom(1);
 	for (int i = 0; i < CHANGES; i++) {
 		struct fake_debug broken = *debug;
@@ -266,6 +284,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_layout_is_what_the_debug_information_says, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_runtime_that_nobody_has_seen_is_read_as_it_says, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			labels_of_which_nothing_is_said_are_those_of_the_version, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_does_not_tell_everything_is_not_used, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(structs_of_other_packages_are_not_the_runtimes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(offsets_beyond_what_is_read_are_not_used, set_up, tear_down),

@@ -35,7 +35,7 @@ static const char *const structs[STRUCTS] = {
 	[HCHAN] = "runtime.hchan",
 	[WAITQ] = "runtime.waitq",
 	[MODULEDATA] = "runtime.moduledata",
-	[LABELS] = "runtime/pprof.labelMap", /* up to 1.23 it is a map and no struct */
+	[LABELS] = "runtime/pprof.labelMap", /* up to 1.23 it is a map and no struct; not in every program */
 };
 
 /* Each field of the layout is a member, or a member of that. */
@@ -86,7 +86,7 @@ static const struct wanted {
 #define WANTED (sizeof(wanted) / sizeof(wanted[0]))
 
 struct found {
-	bool structs[STRUCTS];
+	bool structs[STRUCTS], named_labels;
 	uint16_t members[WANTED], inner[WANTED]; /* offsets, ABSENT: not seen */
 	uint64_t end_ns;
 	unsigned dies_left;
@@ -141,9 +141,11 @@ static void take_unit(Dwarf_Die *unit, struct found *found)
 	if (dwarf_child(unit, &die))
 		return;
 	do {
-		const char *name = dwarf_tag(&die) == DW_TAG_structure_type ? dwarf_diename(&die) : NULL;
+		int tag = dwarf_tag(&die);
+		const char *name = tag == DW_TAG_structure_type || tag == DW_TAG_typedef ? dwarf_diename(&die) : NULL;
 
-		for (unsigned i = 0; name && i < STRUCTS; i++) {
+		found->named_labels |= name && strcmp(name, structs[LABELS]) == 0;
+		for (unsigned i = 0; name && tag == DW_TAG_structure_type && i < STRUCTS; i++) {
 			if (strcmp(structs[i], name) == 0)
 				take_members(&die, i, found);
 		}
@@ -214,7 +216,7 @@ static bool take_field(const struct found *found, size_t i, struct lm_go_runtime
 
 static int take_found(const struct found *found, struct lm_go_runtime_layout *layout)
 {
-	struct lm_go_runtime_layout taken = *lm_go_runtime_layout_of(0);
+	struct lm_go_runtime_layout taken = *layout;
 
 	taken.g.bytes = 0;
 	for (size_t i = 0; i < WANTED; i++) {
@@ -222,7 +224,8 @@ static int take_found(const struct found *found, struct lm_go_runtime_layout *la
 			return -ENOENT;
 	}
 	taken.waits_name_object = found->structs[POINTER];
-	taken.labels_are_slice = found->structs[LABELS];
+	if (found->named_labels)
+		taken.labels_are_slice = found->structs[LABELS];
 	*layout = taken;
 	return 0;
 }

@@ -7,9 +7,9 @@
 #include "user/resolver/module.h"
 
 /*
- * Replaces what the layout has of offsets; the rest of it is what the newest version that is known is like. 0; -ENOENT:
- * there is no debug information of the runtime, or it does not tell all of them, or is too large, or took too long: the
- * layout is as it was. Nothing of what was read is kept.
+ * Replaces what the layout, that of the version as far as it is known, has of offsets. 0; -ENOENT: there is no debug
+ * information of the runtime, or it does not tell all of them, or is too large, or took too long: the layout is as it
+ * was. Nothing of what was read is kept.
  */
 int lm_go_debug_layout(struct lm_elf *elf, struct lm_go_runtime_layout *layout);
 

@@ -269,7 +269,10 @@ static int find_all(struct finder *finder, const char **why)
 static void choose_layout(int minor, struct lm_elf *elf, struct lm_go_runtime *runtime)
 {
 	runtime->layout = lm_go_runtime_layout_of(minor);
-	if (!runtime->layout || !elf || lm_go_debug_layout(elf, &runtime->debug_layout))
+	if (!runtime->layout || !elf)
+		return;
+	runtime->debug_layout = *runtime->layout;
+	if (lm_go_debug_layout(elf, &runtime->debug_layout))
 		return;
 	runtime->layout = &runtime->debug_layout;
 	runtime->is_from_debug = true;
