@@ -512,6 +512,8 @@ int lm_opts_parse(int argc, char **argv, FILE *errors, struct lm_config *config)
 
 	if (!code)
 		code = check_modes(&parser, mode);
+	if (!code && mode == LM_MODE_CHECK && is_used(&parser, 'j') && !parser.config.output)
+		code = complain(&parser, "check -j wants -o FILE: standard output is the command's");
 	if (code) {
 		lm_opts_free(&parser.config);
 		return code;
