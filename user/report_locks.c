@@ -5,25 +5,39 @@
 
 #include "user/report_build.h"
 
+#define CIRCLE_WORDS 8 /* members of a circle in its sentence; all are below it */
+
 static const char *thread_place(const struct lm_report *report, const struct lm_thread *thread)
 {
 	return thread->resident.group ? lm_report_text_place(report, thread->resident.group)
 				      : "a place that is not known";
 }
 
+/* "waits for the lock 0x7f… that TID 12 holds" */
+static const char *what_for(
+	const struct lm_report *report, const struct lm_lock_member *member, const struct lm_lock_member *next)
+{
+	if (member->thread->lock && member->thread->lock->read.layout == LM_OWNER_THREAD)
+		return lm_arena_format(report->arena, "waits for TID %" PRIu32 " to end", next->thread->tid);
+	return lm_arena_format(report->arena, "waits for the lock 0x%" PRIx64 " that TID %" PRIu32 " holds",
+		member->waits_for, next->thread->tid);
+}
+
 static const char *circle(const struct lm_report *report, const struct lm_lock_finding *lock)
 {
 	const char *text = "";
 
-	for (size_t i = 0; i < lock->members_len && i < 8; i++) {
+	for (size_t i = 0; i < lock->members_len && i < CIRCLE_WORDS; i++) {
 		const struct lm_lock_member *member = &lock->members[i];
 		const struct lm_lock_member *next = &lock->members[(i + 1) % lock->members_len];
+		const char *what = what_for(report, member, next);
 
-		text = lm_arena_format(report->arena,
-			"%s%sTID %" PRIu32 " in %s waits for 0x%" PRIx64 " of TID %" PRIu32, text ? text : "",
-			i ? ", " : "", member->thread->tid, thread_place(report, member->thread), member->waits_for,
-			next->thread->tid);
+		text = lm_arena_format(report->arena, "%s%sTID %" PRIu32 " in %s %s", text ? text : "", i ? ", " : "",
+			member->thread->tid, thread_place(report, member->thread), what ? what : "");
 	}
+	if (lock->members_len > CIRCLE_WORDS)
+		text = lm_arena_format(
+			report->arena, "%s, and %zu more", text ? text : "", lock->members_len - CIRCLE_WORDS);
 	return text;
 }
 
@@ -34,8 +48,8 @@ static const char *those_behind(const struct lm_report *report, const struct lm_
 
 	if (behind <= 0)
 		return "";
-	return lm_arena_format(
-		report->arena, " %" PRId64 " more %s behind them.", behind, lm_report_plural(behind, "waits", "wait"));
+	return lm_arena_format(report->arena, " %" PRId64 " more %s behind %s.", behind,
+		lm_report_plural(behind, "waits", "wait"), lock->members_len == 1 ? "it" : "them");
 }
 
 static void describe_deadlock(
