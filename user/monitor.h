@@ -55,6 +55,7 @@ struct lm_process_facts {
 	const char *unresolved; /* static text: why its stacks cannot be had, NULL if they can */
 	uint64_t retry_ns;     /* when to try again, meanwhile what that takes is kept; 0: never, or there is no need */
 	unsigned int failures; /* so many times the resolver failed on it */
+	int failure;           /* of the resolver on its goroutines, at this look: -errno, 0 = none */
 	const char *no_python; /* the same of its Python frames */
 };
 

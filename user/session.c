@@ -30,9 +30,13 @@
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define UNWIND_BATCH 512 /* bounds the memory of a look; a batch of one process takes about 5 ms */
 #define LOCKS_EVERY_NS NS_PER_S
-#define RETRY_NS (10 * NS_PER_S) /* after the first failure of the resolver, then twice as long each time … */
-#define RETRIES 6                /* … so often: on a busy machine it may be the time that failed */
-#define CONFIRM_ROUNDS 2         /* looks that confirm stacks, at most: what still moves waits for the next look */
+/* After the first failure of the resolver on a process, and then twice as long each time, so often: on a busy machine
+ * it may be the time that failed. For short horizons a 180th of those. */
+#define RETRY_MIN_NS NS_PER_S
+#define RETRY_MAX_NS (10 * NS_PER_S)
+#define RETRY_PER_HORIZON 180
+#define RETRIES 6
+#define CONFIRM_ROUNDS 2 /* looks that confirm stacks, at most: what still moves waits for the next look */
 #define EXIT_FAILED 2
 #define EXIT_REFUSED 77
 
@@ -323,6 +327,13 @@ static const char *why_no_target(int error)
 	}
 }
 
+static uint64_t first_retry_ns(const struct lm_session *session)
+{
+	uint64_t retry_ns = session->config->horizon_ns / RETRY_PER_HORIZON;
+
+	return retry_ns < RETRY_MIN_NS ? RETRY_MIN_NS : retry_ns > RETRY_MAX_NS ? RETRY_MAX_NS : retry_ns;
+}
+
 static void note_failure(struct lm_session *session, struct lm_process *process, int error)
 {
 	struct lm_process_facts *facts = &process->facts;
@@ -331,7 +342,7 @@ static void note_failure(struct lm_session *session, struct lm_process *process,
 	facts->retry_ns = 0;
 	session->skipped_processes += error != -ESRCH;
 	if ((error == -ETIMEDOUT || error == -ECONNRESET || error == -EUCLEAN) && facts->failures < RETRIES)
-		facts->retry_ns = now_on(CLOCK_BOOTTIME) + (RETRY_NS << facts->failures++);
+		facts->retry_ns = now_on(CLOCK_BOOTTIME) + (first_retry_ns(session) << facts->failures++);
 	lm_info("process %u (%s): %s: %s%s", process->key.tgid, process->comm, facts->unresolved, strerror(-error),
 		facts->retry_ns ? "; it will be tried again" : "");
 }
@@ -431,12 +442,21 @@ static int look_at_locks(struct lm_session *session)
 static int look_at_goroutines(struct lm_session *session)
 {
 	struct lm_process *process = NULL;
+	int error;
 
 	while ((process = lm_monitor_next_process(session->monitor, process))) {
 		if (!process->facts_known)
 			learn_facts(session, process);
+		process->facts.failure = 0;
 	}
-	return lm_session_read_goroutines(session->monitor, session->resolver);
+	error = lm_session_read_goroutines(session->monitor, session->resolver);
+	while ((process = lm_monitor_next_process(session->monitor, process))) {
+		int failure = process->facts.failure;
+
+		if (failure == -ETIMEDOUT || failure == -ECONNRESET || failure == -EUCLEAN)
+			note_failure(session, process, failure);
+	}
+	return error;
 }
 
 int lm_session_look(struct lm_session *session)
