@@ -116,6 +116,7 @@ ranks=(
 	'session_locks|session_sockets|session_golang|session_memory'
 	'session'
 	'daemon_[a-z]+'
+	'kept'
 	'watch|check|doctor|daemon'
 	'main'
 )

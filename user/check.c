@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Threads are gone when their process ends, so verdicts are reached all the time, and
- * what was found of a process that has ended meanwhile is kept. A finding that was
- * withdrawn, or that no longer holds while its process lives, is not.
+ * The life of the command and of what it starts, seen as its parent and subreaper: whatever
+ * becomes an orphan becomes a child of ours. Threads are gone when their process ends, so
+ * verdicts are reached all the time; what was found is kept by kept.c.
  */
 #include "user/check.h"
 
@@ -19,9 +19,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <utlist.h>
 
 #include "user/command.h"
+#include "user/kept.h"
 #include "user/log.h"
 #include "user/output.h"
 #include "user/proc.h"
@@ -35,6 +35,7 @@
 #define END_GRACE_NS (10 * NS_PER_S) /* between SIGTERM and SIGKILL, when the time of --for is over */
 
 #define START_SLACK_NS 20000000ll
+#define CHILDREN_AT_ONCE 4096
 
 #define EXIT_FOUND 1
 #define EXIT_FAILED 2
@@ -42,30 +43,24 @@
 #define EXIT_NOT_FOUND 127
 #define EXIT_SIGNAL 128
 
-/* A finding that stands, as text, since its process may end before it is told. */
-struct kept {
-	char id[17];
-	enum lm_level level;
-	uint32_t pid;
-	char *text;
-	bool seen; /* in the present report */
-	struct kept *prev, *next;
-};
-
 enum source { SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_EVENTS, SOURCES };
+
+/* How far we are in ending it all, when the time of --for is over. */
+enum ending { NOT_ENDING, TOLD_TO_END, KILLED, GIVEN_UP };
 
 struct check {
 	const struct lm_config *config;
 	struct lm_command command;
 	struct lm_session *session;
 	struct lm_output output; /* of -o */
-	struct lm_snapshot last; /* arena NULL: none yet */
-	struct kept *kept;
+	struct lm_kept *kept;
 	int epoll_fd, fds[SOURCES];
-	uint64_t end_ns;  /* when --for is over, 0 = never */
-	bool told_to_end; /* by us, because --for is over */
-	bool ended;       /* the command, with this status: */
+	uint64_t end_ns; /* when --for is over, 0 = never */
+	enum ending ending;
+	bool ended; /* the command, with this status: */
 	int status;
+	bool ended_by_us;    /* it was told to, for the time was over */
+	size_t others_alive; /* our children that are not the command, when we last looked */
 };
 
 static uint64_t now_ns(void)
@@ -85,88 +80,6 @@ static int64_t wall_offset_ns(void)
 	return (int64_t)(wall.tv_sec - boot.tv_sec) * (int64_t)NS_PER_S + wall.tv_nsec - boot.tv_nsec;
 }
 
-static void drop(struct check *check, struct kept *kept)
-{
-	DL_DELETE(check->kept, kept);
-	free(kept->text);
-	free(kept);
-}
-
-static struct kept *find(struct check *check, const char *id)
-{
-	struct kept *kept;
-
-	DL_FOREACH(check->kept, kept)
-	{
-		if (strcmp(kept->id, id) == 0)
-			return kept;
-	}
-	return NULL;
-}
-
-static char *text_of(const struct check *check, const struct lm_snapshot_finding *finding)
-{
-	const struct lm_render_options options = {
-		.color = check->config->color == LM_COLOR_ALWAYS ||
-			 (check->config->color == LM_COLOR_AUTO && isatty(STDERR_FILENO) && !getenv("NO_COLOR"))};
-	char *text = NULL;
-	size_t len;
-	FILE *memory = open_memstream(&text, &len);
-
-	if (!memory)
-		return NULL;
-	lm_render_finding(memory, &check->last, finding, &options);
-	fclose(memory);
-	return text;
-}
-
-static void keep(struct check *check, const struct lm_snapshot_finding *finding)
-{
-	struct kept *kept = find(check, finding->id);
-
-	if (!kept) {
-		kept = calloc(1, sizeof(*kept));
-		if (!kept)
-			return;
-		snprintf(kept->id, sizeof(kept->id), "%s", finding->id);
-		DL_APPEND(check->kept, kept);
-	}
-	free(kept->text);
-	kept->text = text_of(check, finding);
-	kept->level = finding->level;
-	kept->pid = finding->pid;
-	kept->seen = true;
-}
-
-static bool lives(const struct check *check, uint32_t pid)
-{
-	for (size_t i = 0; i < check->last.processes_len; i++) {
-		if (check->last.processes[i].pid == pid)
-			return true;
-	}
-	return false;
-}
-
-static void take_findings(struct check *check)
-{
-	struct kept *kept, *next;
-
-	DL_FOREACH(check->kept, kept)
-	kept->seen = false;
-	for (size_t i = 0; i < check->last.findings_len; i++)
-		keep(check, &check->last.findings[i]);
-	for (size_t i = 0; i < check->last.withdrawn_len; i++) {
-		kept = find(check, check->last.withdrawn[i].id);
-		if (kept && !kept->seen)
-			drop(check, kept);
-	}
-	DL_FOREACH_SAFE(check->kept, kept, next)
-	{
-		if (!kept->seen && lives(check, kept->pid))
-			drop(check, kept);
-	}
-}
-
 static int look(struct check *check)
 {
 	struct lm_snapshot snapshot;
@@ -179,32 +92,55 @@ static int look(struct check *check)
 		lm_error("a report could not be made: %s", strerror(-error));
 		return error;
 	}
-	lm_snapshot_free(&check->last);
-	check->last = snapshot;
-	take_findings(check);
-	return 0;
+	return lm_kept_take(check->kept, &snapshot);
 }
 
-/* Everything that the command started is our child in the end: what of it has ended is taken leave of. */
-static void reap(struct check *check)
+/* Our children but the command and the resolver, at most len: read at once, for the list changes under who reaps. */
+static size_t list_others(const struct check *check, pid_t *pids, size_t len)
 {
 	char path[64];
+	size_t found = 0;
 	FILE *file;
-	int pid, status;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", gettid());
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (found < len && fscanf(file, "%d", &pid) == 1) {
+		if (pid != check->command.pid && !lm_session_owns(check->session, pid))
+			pids[found++] = pid;
+	}
+	fclose(file);
+	return found;
+}
+
+/* Takes leave of what has ended, and sends the others a signal (0: none). */
+static void attend_others(struct check *check, int number)
+{
+	pid_t pids[CHILDREN_AT_ONCE];
+	size_t len = list_others(check, pids, CHILDREN_AT_ONCE);
+
+	check->others_alive = 0;
+	for (size_t i = 0; i < len; i++) {
+		if (waitpid(pids[i], NULL, WNOHANG) == pids[i])
+			continue;
+		check->others_alive++;
+		if (number)
+			kill(pids[i], number);
+	}
+}
+
+static void reap(struct check *check)
+{
+	int status;
 
 	if (!check->ended && waitpid(check->command.pid, &status, WNOHANG) == check->command.pid) {
 		check->ended = true;
 		check->status = status;
+		check->ended_by_us = check->ending != NOT_ENDING;
 	}
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", gettid());
-	file = fopen(path, "re");
-	if (!file)
-		return;
-	while (fscanf(file, "%d", &pid) == 1) {
-		if (pid != check->command.pid && !lm_session_owns(check->session, pid))
-			waitpid(pid, NULL, WNOHANG);
-	}
-	fclose(file);
+	attend_others(check, 0);
 }
 
 /* Signals a process of the last look, and no other that has its number by now: the pidfd holds on to the one whose
@@ -225,24 +161,58 @@ static void signal_process(const struct lm_snapshot_process *process, int number
 	close(pidfd);
 }
 
-/* To all of the family that the last look saw. */
-static void signal_all(const struct check *check, int number)
+/* To the command, to those of its family that the last look saw, and to those that have become our children. */
+static void signal_all(struct check *check, int number)
 {
+	const struct lm_snapshot *last = lm_kept_last(check->kept);
+
 	if (!check->ended)
 		kill(check->command.pid, number);
-	for (size_t i = 0; i < check->last.processes_len; i++) {
-		if (check->last.processes[i].pid != (uint32_t)check->command.pid)
-			signal_process(&check->last.processes[i], number);
+	for (size_t i = 0; last && i < last->processes_len; i++) {
+		if (last->processes[i].pid != (uint32_t)check->command.pid)
+			signal_process(&last->processes[i], number);
 	}
+	attend_others(check, number);
 }
 
 static void end_in_time(struct check *check)
 {
-	if (!check->end_ns || now_ns() < check->end_ns)
+	static const int numbers[] = {[NOT_ENDING] = SIGTERM, [TOLD_TO_END] = SIGKILL, [KILLED] = SIGKILL};
+
+	if (!check->end_ns)
 		return;
-	signal_all(check, check->told_to_end ? SIGKILL : SIGTERM);
-	check->told_to_end = true;
-	check->end_ns = now_ns() + END_GRACE_NS;
+	if (now_ns() >= check->end_ns) {
+		if (check->ending < GIVEN_UP)
+			signal_all(check, numbers[check->ending++]);
+		check->end_ns = now_ns() + END_GRACE_NS;
+	} else if (check->ending == KILLED) {
+		/* whose parent was killed is our child by now */
+		attend_others(check, SIGKILL);
+	}
+}
+
+/* Without --for when the command has ended, else when all that it started has, too. */
+static bool is_over(const struct check *check)
+{
+	return check->ending == GIVEN_UP || (check->ended && !(check->end_ns && check->others_alive));
+}
+
+/* Ctrl-C reaches the whole foreground group, and so the command too if it is still in that. */
+static bool has_reached_command(const struct check *check, const struct signalfd_siginfo *info)
+{
+	return info->ssi_code == SI_KERNEL && getpgid(check->command.pid) == getpgrp();
+}
+
+static void pass_on(struct check *check, const struct signalfd_siginfo *info)
+{
+	bool asks_to_end = info->ssi_signo != SIGUSR1 && info->ssi_signo != SIGUSR2;
+
+	if (!check->ended) {
+		if (!has_reached_command(check, info))
+			kill(check->command.pid, info->ssi_signo);
+	} else if (asks_to_end) {
+		check->end_ns = now_ns();
+	}
 }
 
 static void take_signals(struct check *check)
@@ -250,9 +220,8 @@ static void take_signals(struct check *check)
 	struct signalfd_siginfo info;
 
 	while (read(check->fds[SOURCE_SIGNAL], &info, sizeof(info)) == sizeof(info)) {
-		/* Ctrl-C reaches the whole foreground group, and so the command too */
-		if (info.ssi_signo != SIGCHLD && info.ssi_code != SI_KERNEL && !check->ended)
-			kill(check->command.pid, info.ssi_signo);
+		if (info.ssi_signo != SIGCHLD)
+			pass_on(check, &info);
 	}
 	reap(check);
 }
@@ -299,7 +268,7 @@ static int open_sources(struct check *check, const sigset_t *signals)
 
 static void watch(struct check *check)
 {
-	while (!check->ended) {
+	while (!is_over(check)) {
 		struct epoll_event event;
 		uint64_t expirations;
 
@@ -311,67 +280,57 @@ static void watch(struct check *check)
 			lm_session_drain(check->session);
 		} else if (read(check->fds[SOURCE_TIMER], &expirations, sizeof(expirations)) == sizeof(expirations)) {
 			/* no more looks once it was told to end: threads that go now say nothing */
-			if (!check->told_to_end)
+			if (check->ending == NOT_ENDING)
 				look(check);
 			end_in_time(check);
+			reap(check);
 		}
 	}
 }
 
-/* What the command had no time to do by itself: after --for its family ends too. */
-static void end_family(struct check *check)
-{
-	if (!check->told_to_end)
-		return;
-	signal_all(check, SIGTERM);
-	reap(check);
-}
-
-static int write_snapshot(struct check *check)
+/* The whole report, as JSON. */
+static int write_report(struct check *check)
 {
 	struct lm_render_options options = {.members = check->config->members, .min_level = check->config->min_level};
+	struct lm_snapshot merged = {0};
 	char *text = NULL;
 	size_t len = 0;
-	FILE *memory = open_memstream(&text, &len);
-	int error;
+	FILE *memory;
+	int error = lm_kept_merge(check->kept, &merged);
 
-	if (!memory)
-		return -errno;
-	error = lm_render_json(memory, &check->last, &options);
-	if (fclose(memory) && !error)
+	if (error)
+		return error;
+	memory = open_memstream(&text, &len);
+	error = memory ? lm_render_json(memory, &merged, &options) : -errno;
+	if (memory && fclose(memory) && !error)
 		error = -ENOMEM;
 	if (!error)
 		error = lm_output_write(&check->output, text, len);
 	if (!error)
 		error = lm_output_finish(&check->output);
 	free(text);
+	lm_snapshot_free(&merged);
 	return error;
 }
 
 /* The findings on standard error, and the exit code. */
 static int tell(struct check *check)
 {
-	bool found = false;
-	struct kept *kept;
-	int error;
+	const struct lm_config *config = check->config;
+	const struct lm_render_options options = {.min_level = config->min_level,
+		.color = config->color == LM_COLOR_ALWAYS ||
+			 (config->color == LM_COLOR_AUTO && isatty(STDERR_FILENO) && !getenv("NO_COLOR"))};
+	int error = config->output ? write_report(check) : 0;
 
-	DL_FOREACH(check->kept, kept)
-	{
-		found |= kept->level >= check->config->fail_on;
-		if (kept->level >= check->config->min_level && kept->text)
-			fputs(kept->text, stderr);
+	lm_kept_print(check->kept, stderr, &options);
+	if (error) {
+		lm_error("the report could not be written to %s: %s", config->output, strerror(-error));
+		return EXIT_FAILED;
 	}
-	if (check->config->output && check->last.arena) {
-		error = write_snapshot(check);
-		if (error) {
-			lm_error("the report could not be written to %s: %s", check->config->output, strerror(-error));
-			return EXIT_FAILED;
-		}
-	}
-	if (found)
+	if (lm_kept_worst(check->kept) >= config->fail_on)
 		return EXIT_FOUND;
-	lm_info("no finding from the level %s", lm_level_name(check->config->fail_on));
-	if (check->told_to_end)
+	lm_info("no finding from the level %s", lm_level_name(config->fail_on));
+	if (check->ended_by_us || !check->ended)
 		return 0;
 	return WIFSIGNALED(check->status) ? EXIT_SIGNAL + WTERMSIG(check->status) : WEXITSTATUS(check->status);
 }
@@ -385,6 +344,8 @@ static void block_signals(sigset_t *signals)
 		sigaddset(signals, numbers[i]);
 	sigprocmask(SIG_BLOCK, signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* ignored, children would end unseen */
+	signal(SIGCHLD, SIG_DFL);
 }
 
 /* Lets the command run and stays with it. Returns the exit code. */
@@ -406,42 +367,51 @@ static int run_command(struct check *check, const sigset_t *signals)
 	if (check->config->for_ns)
 		check->end_ns = now_ns() + check->config->for_ns;
 	watch(check);
-	end_family(check);
+	/* what it has left behind has not been looked at since */
+	if (check->ending == NOT_ENDING && check->others_alive)
+		look(check);
 	return tell(check);
 }
 
 int lm_check_run(const struct lm_config *config)
 {
 	struct check check = {.config = config, .epoll_fd = -1, .fds = {-1, -1, -1}, .output = {.fd = -1}};
-	struct kept *kept, *next;
+	struct lm_command_signals before;
 	sigset_t signals;
-	int code = 0, error = 0;
+	int code = 0, error = lm_kept_new(&check.kept);
 
+	if (error) {
+		lm_error("out of memory");
+		return EXIT_FAILED;
+	}
+	lm_command_keep_signals(&before);
 	block_signals(&signals);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (config->output)
 		error = lm_output_open(config->output, &check.output);
 	if (error) {
 		lm_error("%s: %s", config->output, strerror(-error));
-		return EXIT_FAILED;
+		code = EXIT_FAILED;
+		goto free_kept;
 	}
-	error = lm_command_start(config->command, &check.command);
+	error = lm_command_start(config->command, &before, &check.command);
 	if (error) {
 		lm_error("%s could not be started: %s", config->command[0], strerror(-error));
-		return EXIT_FAILED;
+		code = EXIT_FAILED;
+		goto abandon_output;
 	}
 	code = lm_session_open(config, check.command.pid, &check.session);
 	if (!code)
 		code = run_command(&check, &signals);
 	lm_command_abandon(&check.command);
-	if (check.output.temporary)
-		lm_output_abandon(&check.output);
 	lm_session_close(check.session);
-	lm_snapshot_free(&check.last);
-	DL_FOREACH_SAFE(check.kept, kept, next)
-	drop(&check, kept);
 	close(check.fds[SOURCE_TIMER]);
 	close(check.fds[SOURCE_SIGNAL]);
 	close(check.epoll_fd);
+abandon_output:
+	if (check.output.temporary)
+		lm_output_abandon(&check.output);
+free_kept:
+	lm_kept_free(check.kept);
 	return code;
 }

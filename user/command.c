@@ -8,7 +8,6 @@
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -49,16 +48,22 @@ static int become_invoking_user(void)
 	return 0;
 }
 
-static void reset_signals(void)
+void lm_command_keep_signals(struct lm_command_signals *signals)
 {
-	sigset_t none;
-
-	sigemptyset(&none);
-	signal(SIGPIPE, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sigprocmask(SIG_SETMASK, NULL, &signals->mask);
+	sigaction(SIGPIPE, NULL, &signals->pipe);
+	sigaction(SIGCHLD, NULL, &signals->child);
 }
 
-__attribute__((noreturn)) static void run(char *const *words, int go_fd, int failed_fd)
+static void restore_signals(const struct lm_command_signals *signals)
+{
+	sigaction(SIGPIPE, &signals->pipe, NULL);
+	sigaction(SIGCHLD, &signals->child, NULL);
+	sigprocmask(SIG_SETMASK, &signals->mask, NULL);
+}
+
+__attribute__((noreturn)) static void run(
+	char *const *words, const struct lm_command_signals *signals, int go_fd, int failed_fd)
 {
 	char word;
 	int error;
@@ -68,7 +73,7 @@ __attribute__((noreturn)) static void run(char *const *words, int go_fd, int fai
 		;
 	error = become_invoking_user();
 	if (!error) {
-		reset_signals();
+		restore_signals(signals);
 		execvp(words[0], words);
 		error = errno;
 	}
@@ -77,7 +82,7 @@ __attribute__((noreturn)) static void run(char *const *words, int go_fd, int fai
 	_exit(EXIT_NOT_RUN);
 }
 
-int lm_command_start(char *const *words, struct lm_command *command)
+int lm_command_start(char *const *words, const struct lm_command_signals *signals, struct lm_command *command)
 {
 	int go[2], failed[2], error;
 
@@ -91,7 +96,7 @@ int lm_command_start(char *const *words, struct lm_command *command)
 	if (command->pid == 0) {
 		close(go[1]);
 		close(failed[0]);
-		run(words, go[0], failed[1]);
+		run(words, signals, go[0], failed[1]);
 	}
 	error = command->pid < 0 ? -errno : 0;
 	close(failed[1]);

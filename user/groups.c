@@ -187,6 +187,21 @@ void lm_groups_leave(struct lm_groups *groups, struct lm_resident *resident, uin
 	lm_groups_note_left(groups, group, since_ns, at_ns);
 }
 
+void lm_groups_take_back(struct lm_resident *resident, uint64_t at_ns)
+{
+	struct lm_group *group = resident->group;
+
+	take_out(group, resident->index);
+	resident->group = NULL;
+	if (group->arrived)
+		group->arrived--;
+	group->changed = true;
+	if (!group->count) {
+		free_members(group);
+		group->emptied_ns = at_ns;
+	}
+}
+
 static void take_sample(const struct lm_groups *groups, struct lm_group *group, uint64_t now_ns)
 {
 	uint64_t step_ns = groups->horizon_ns / (LM_GROUP_SAMPLES - 1);

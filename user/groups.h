@@ -141,6 +141,8 @@ int lm_groups_join(struct lm_group *group, struct lm_resident *resident, const s
 void lm_groups_wait_again(struct lm_resident *resident, uint64_t wait_since_ns);
 /* How it stands in its group's eyes; only for a resident of one. */
 struct lm_verdict_member *lm_resident_member(const struct lm_resident *resident);
+/* Takes a resident out of a group in which it was for want of a better one: nobody has left. */
+void lm_groups_take_back(struct lm_resident *resident, uint64_t at_ns);
 /* It has left, at that time. Does nothing if it is in no group. */
 void lm_groups_leave(struct lm_groups *groups, struct lm_resident *resident, uint64_t at_ns);
 

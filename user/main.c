@@ -8,6 +8,7 @@
 #include "user/doctor.h"
 #include "user/log.h"
 #include "user/opts.h"
+#include "user/output.h"
 #include "user/resolver/client.h"
 #include "user/watch.h"
 
@@ -40,6 +41,7 @@ int main(int argc, char **argv)
 
 	if (argc > 0 && strcmp(argv[0], LM_RESOLVER_ARGV0) == 0)
 		return lm_resolver_worker_main(RESOLVER_SOCKET_FD);
+	lm_output_hold_standard();
 	code = lm_opts_parse(argc, argv, stderr, &config);
 	if (code)
 		return code;

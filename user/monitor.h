@@ -53,7 +53,10 @@ struct lm_process_facts {
 	uint64_t limits_ns;                     /* when the limits were read, only where something grows; 0 = never */
 	struct lm_limits limits;
 	const char *unresolved; /* static text: why its stacks cannot be had, NULL if they can */
-	const char *no_python;  /* the same of its Python frames */
+	uint64_t retry_ns;     /* when to try again, meanwhile what that takes is kept; 0: never, or there is no need */
+	unsigned int failures; /* so many times the resolver failed on it */
+	int failure;           /* of the resolver on its goroutines, at this look: -errno, 0 = none */
+	const char *no_python; /* the same of its Python frames */
 };
 
 /* A thread whose stack is wanted, or wanted and waiting to be confirmed. */

@@ -14,7 +14,8 @@
 
 #include "user/monitor_go_state.h"
 
-#define SAME_DATE_NS 1000000000u /* dates that differ by less are one: they are converted from another clock */
+#define HELD_MIN_NS 5000000000ull /* the resolver is asked again before that */
+#define SAME_DATE_NS 1000000000u  /* dates that differ by less are one: they are converted from another clock */
 
 static struct lm_go *go_of(struct lm_process *process)
 {
@@ -292,6 +293,8 @@ int lm_monitor_go_failed(struct lm_monitor *monitor, struct lm_process *process,
 
 	if (!go)
 		return -ENOMEM;
+	if (held_ns < HELD_MIN_NS)
+		held_ns = HELD_MIN_NS;
 	go->is_go = is_go;
 	go->why = why;
 	if (go->known && (!go->last_look_ns || go->last_look_ns + held_ns < monitor->now_ns))

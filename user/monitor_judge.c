@@ -250,7 +250,7 @@ static void judge_group(struct lm_monitor *monitor, struct lm_group *group)
 	if (!group->flag.doubted_ns && group->verdict.level != LM_LEVEL_NONE &&
 		group->verdict.level >= group->flag.level)
 		raise_flag(group);
-	else if (group->flag.doubted_ns || group->flag.level >= LM_LEVEL_LIKELY)
+	else if (group->flag.doubted_ns || (group->flag.level >= LM_LEVEL_LIKELY && kept.level != LM_LEVEL_NONE))
 		keep_verdict(monitor, group, &kept);
 	else
 		group->flag.level = group->verdict.level;
@@ -372,6 +372,8 @@ static int judge_due(struct lm_monitor *monitor, bool all)
 		group->stuck.level = LM_LEVEL_NONE;
 		if (may_leak(group))
 			judge_group(monitor, group);
+		else if (!group->count) /* all have left at once: that is said, too */
+			check_flag(monitor, group, group->process);
 		if (may_be_stuck(group))
 			judge_stuck(monitor, group);
 	}

@@ -205,13 +205,19 @@ static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 	if (can_unwind(thread) && !place.go_runtime && place.wait.wait_class <= LM_WAIT_FUTEX_OTHER)
 		expect_owner(thread, place.wait.wait_class);
 	thread->polled = can_unwind(thread) ? polled_by(&thread->pending->regs) : 0;
-	lm_monitor_forget_stack(monitor, thread);
+	if (thread->process->facts.retry_ns && !thread->stack)
+		thread->unwound = thread->confirmed = false;
+	else
+		lm_monitor_forget_stack(monitor, thread);
 	thread->resident.wait_since_ns = thread->wait_since_ns;
 	thread->resident.has_object = place.wait.has_object;
 	thread->resident.object = place.wait.object;
 	if (thread->resident.group == group)
 		return 0;
-	if (thread->resident.group) {
+	if (thread->resident.group && !thread->resident.group->stack && place.stack) {
+		/* its stack could not be had before */
+		lm_groups_take_back(&thread->resident, monitor->now_ns);
+	} else if (thread->resident.group) {
 		/* a thread that ticks has moved unseen: all that is known is that its present wait is here */
 		lm_groups_leave(&monitor->groups, &thread->resident, thread->wait_since_ns);
 		thread->stay_since_ns = thread->wait_since_ns;
@@ -220,6 +226,13 @@ static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 		thread->wait_since_ns, &thread->stay_since_ns);
 	lm_thread_fill_member(thread, &member);
 	return lm_groups_join(group, &thread->resident, &member);
+}
+
+/* It is placed as well as can be until its stack is tried again. */
+static bool waits_for_retry(const struct lm_thread *thread)
+{
+	return thread->process->facts.retry_ns && !thread->unwound && thread->resident.group &&
+	       !thread->resident.group->stack;
 }
 
 int lm_monitor_settle(struct lm_monitor *monitor)
@@ -231,6 +244,8 @@ int lm_monitor_settle(struct lm_monitor *monitor)
 		DL_FOREACH(process->threads, thread)
 		{
 			if (!thread->pending || !blocked_long_enough(monitor, thread))
+				continue;
+			if (waits_for_retry(thread))
 				continue;
 			if (can_unwind(thread) && !thread->confirmed)
 				continue;

@@ -233,6 +233,8 @@ int lm_opts_parse(int argc, char **argv, FILE *errors, struct lm_config *config)
 		parser.config.interval_ns = DAEMON_INTERVAL_NS;
 	if (!code && parser.config.config_file && parser.config.mode == LM_MODE_LIVE)
 		code = lm_opts_take_file(&parser);
+	if (!code && mode == LM_MODE_CHECK && is_used(&parser, 'j') && !parser.config.output)
+		code = lm_opts_complain(&parser, "check -j wants -o FILE: standard output is the command's");
 	if (code) {
 		lm_opts_free(&parser.config);
 		return code;

@@ -35,7 +35,8 @@ const struct lm_option_row lm_option_rows[LM_OPTION_ROWS] = {
 	{"fail-on", KEY_FAIL_ON, "LEVEL", GROUP_JUDGE, WATCHING | CHECK | DAEMON,
 		"exit 1 if there was a finding from this level (check: likely unless it is given)"},
 	{"Output:", 0, NULL, GROUP_OUTPUT, WATCHING | CHECK | DAEMON, NULL},
-	{"json", 'j', NULL, GROUP_OUTPUT, WATCHING | DAEMON, "the same as --format json"},
+	{"json", 'j', NULL, GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
+		"the same as --format json (check: into the FILE of -o)"},
 	{"format", KEY_FORMAT, "FMT", GROUP_OUTPUT, WATCHING | DAEMON,
 		"text (default); json: one report a line; collapsed: stacks for flame graphs; pprof: for go tool "
 		"pprof; "
@@ -109,7 +110,8 @@ const struct lm_mode_row lm_mode_rows[] = {
 	{"check", LM_MODE_CHECK, "check [OPTION...] -- COMMAND [ARG...]",
 		"Runs COMMAND as the user who called sudo, watches it and all that it starts, and\n"
 		"exits 1 if they leak or lock up: for the last line of a CI job. Findings are\n"
-		"printed on standard error; COMMAND keeps its input and output. Signals go on to it.",
+		"printed on standard error; COMMAND keeps its input and output. Signals go on to it.\n"
+		"With -o FILE the whole report is written there, as JSON.",
 		"DUR: 500ms, 2s, 1m, 1h, 2d; a number alone is seconds. A run of minutes wants a\n"
 		"--horizon of half a minute or so, or --for.\n\n"
 		"Exit codes: 1 there was a finding from the level of --fail-on; else COMMAND's own\n"

@@ -11,6 +11,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+void lm_output_hold_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		/* the wrong way round, so that to use it fails as if it were closed */
+		int flags = (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC;
+
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", flags) < 0)
+			return;
+	}
+}
+
 static bool is_special(const char *path)
 {
 	struct stat st;
@@ -28,7 +39,7 @@ static int open_temporary(struct lm_output *output)
 		output->temporary = NULL;
 		return -ENOMEM;
 	}
-	fd = mkstemp(output->temporary);
+	fd = mkostemp(output->temporary, O_CLOEXEC);
 	if (fd < 0) {
 		error = -errno;
 		goto free_name;

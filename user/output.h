@@ -11,6 +11,10 @@ struct lm_output {
 	char *temporary;  /* what is written until lm_output_finish; NULL when path is no regular file */
 };
 
+/* Those of the standard descriptors that are closed are taken, lest a file that we open gets their number and words
+ * for standard error are written into it. Whom we start finds them closed. */
+void lm_output_hold_standard(void);
+
 /* Opens stdout (path NULL), or a temporary file beside path; a device or pipe is written directly. 0 or -errno. */
 int lm_output_open(const char *path, struct lm_output *output);
 

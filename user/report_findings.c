@@ -39,6 +39,16 @@ static const char *text_creator(const struct lm_report *report, const struct lm_
 		lm_report_text_line(report, creator.function, creator.file, creator.line));
 }
 
+/* What else it may be. */
+static const char *text_doubt(const struct lm_report *report, const struct lm_group *group)
+{
+	if (group->verdict.type == LM_FINDING_CONNECTIONS)
+		return "these are clients that stay connected and will speak again";
+	if (group->wait.wait_class == LM_WAIT_GO_CHAN_SEND)
+		return "somebody receives from each of them after all";
+	return lm_arena_format(report->arena, "it is a fixed pool larger than %" PRId64, group->count);
+}
+
 static void describe_leak(const struct lm_report *report, const struct lm_group *group, const char *process,
 	struct lm_snapshot_finding *finding)
 {
@@ -61,11 +71,8 @@ static void describe_leak(const struct lm_report *report, const struct lm_group 
 		evidence->retrospective ? "were started and blocked in" : "entered",
 		lm_report_text_place(report, group), text_creator(report, group), window, evidence->cohorts_filled,
 		evidence->cohorts, left, longest);
-	finding->wrong_if = lm_arena_format(report->arena, "%s, or waits here normally last over %s",
-		group->wait.wait_class == LM_WAIT_GO_CHAN_SEND
-			? "somebody receives from each of them after all"
-			: lm_arena_format(report->arena, "it is a fixed pool larger than %" PRId64, group->count),
-		window);
+	finding->wrong_if = lm_arena_format(
+		report->arena, "%s, or waits here normally last over %s", text_doubt(report, group), window);
 }
 
 /* Growth of the resident memory, NAN until there was time to see any. */
@@ -133,7 +140,7 @@ static void fill_stuck(
 	finding->pid = process->key.tgid;
 	finding->site = group->key.site;
 	finding->since_ns = lm_report_wall_time(report, thread->stay_since_ns);
-	finding->summary = lm_arena_format(report->arena, "Thread %" PRIu32 " of %s has been in %s for %s: %s.",
+	finding->summary = lm_arena_format(report->arena, "Thread %" PRIu32 " of %s has been blocked in %s for %s: %s.",
 		thread->tid, lm_report_text_process(report, process), lm_report_text_place(report, group),
 		lm_report_text_age(report, thread->stay_since_ns), group->stuck.why);
 	finding->wrong_if = "it is meant to wait here for so long";

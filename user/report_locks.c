@@ -5,25 +5,39 @@
 
 #include "user/report_build.h"
 
+#define CIRCLE_WORDS 8 /* members of a circle in its sentence; all are below it */
+
 static const char *thread_place(const struct lm_report *report, const struct lm_thread *thread)
 {
 	return thread->resident.group ? lm_report_text_place(report, thread->resident.group)
 				      : "a place that is not known";
 }
 
+/* "waits for the lock 0x7f… that TID 12 holds" */
+static const char *what_for(
+	const struct lm_report *report, const struct lm_lock_member *member, const struct lm_lock_member *next)
+{
+	if (member->thread->lock && member->thread->lock->read.layout == LM_OWNER_THREAD)
+		return lm_arena_format(report->arena, "waits for TID %" PRIu32 " to end", next->thread->tid);
+	return lm_arena_format(report->arena, "waits for the lock 0x%" PRIx64 " that TID %" PRIu32 " holds",
+		member->waits_for, next->thread->tid);
+}
+
 static const char *circle(const struct lm_report *report, const struct lm_lock_finding *lock)
 {
 	const char *text = "";
 
-	for (size_t i = 0; i < lock->members_len && i < 8; i++) {
+	for (size_t i = 0; i < lock->members_len && i < CIRCLE_WORDS; i++) {
 		const struct lm_lock_member *member = &lock->members[i];
 		const struct lm_lock_member *next = &lock->members[(i + 1) % lock->members_len];
+		const char *what = what_for(report, member, next);
 
-		text = lm_arena_format(report->arena,
-			"%s%sTID %" PRIu32 " in %s waits for 0x%" PRIx64 " of TID %" PRIu32, text ? text : "",
-			i ? ", " : "", member->thread->tid, thread_place(report, member->thread), member->waits_for,
-			next->thread->tid);
+		text = lm_arena_format(report->arena, "%s%sTID %" PRIu32 " in %s %s", text ? text : "", i ? ", " : "",
+			member->thread->tid, thread_place(report, member->thread), what ? what : "");
 	}
+	if (lock->members_len > CIRCLE_WORDS)
+		text = lm_arena_format(
+			report->arena, "%s, and %zu more", text ? text : "", lock->members_len - CIRCLE_WORDS);
 	return text;
 }
 
@@ -34,8 +48,8 @@ static const char *those_behind(const struct lm_report *report, const struct lm_
 
 	if (behind <= 0)
 		return "";
-	return lm_arena_format(
-		report->arena, " %" PRId64 " more %s behind them.", behind, lm_report_plural(behind, "waits", "wait"));
+	return lm_arena_format(report->arena, " %" PRId64 " more %s behind %s.", behind,
+		lm_report_plural(behind, "waits", "wait"), lock->members_len == 1 ? "it" : "them");
 }
 
 static void describe_deadlock(
@@ -67,11 +81,11 @@ static void describe_orphan(
 	const struct lm_thread *first = lock->members[0].thread;
 
 	finding->summary = lm_arena_format(report->arena,
-		"%" PRId64 " %s of %s %s in %s for the lock 0x%" PRIx64 ", whose owner, TID %" PRIu32
-		", is gone: it has ended, or is of the process that this one was forked from; for %s.",
+		"%" PRId64 " %s of %s %s waited for %s in %s for the lock 0x%" PRIx64 ", but its owner, TID %" PRIu32
+		", is gone: it ended with the lock, or stayed behind in the process that this one was forked from.",
 		lock->waiters, lm_report_plural(lock->waiters, "thread", "threads"),
-		lm_report_text_process(report, first->process), lm_report_plural(lock->waiters, "waits", "wait"),
-		thread_place(report, first), lock->object, lock->owner_tid, lm_report_text_age(report, lock->since_ns));
+		lm_report_text_process(report, first->process), lm_report_plural(lock->waiters, "has", "have"),
+		lm_report_text_age(report, lock->since_ns), thread_place(report, first), lock->object, lock->owner_tid);
 	finding->wrong_if = "another thread releases the lock in place of its owner";
 }
 
@@ -80,8 +94,8 @@ static const char *owner_state(const struct lm_report *report, const struct lm_l
 	const struct lm_thread *owner = lock->owner;
 
 	if (!owner->resident.group)
-		return "which runs, or has waited for a moment only";
-	return lm_arena_format(report->arena, "which itself has been blocked in %s (%s) for %s%s",
+		return "holds it and runs, or has waited for a moment only";
+	return lm_arena_format(report->arena, "holds it and has itself been blocked in %s (%s) for %s%s",
 		thread_place(report, owner), lm_wait_class_name(owner->resident.group->wait.wait_class),
 		lm_report_text_age(report, owner->stay_since_ns),
 		lock->root ? lm_arena_format(report->arena, ", in the end behind TID %" PRIu32, lock->root->tid) : "");
@@ -93,11 +107,11 @@ static void describe_pileup(
 	const struct lm_thread *first = lock->members[0].thread;
 
 	finding->summary = lm_arena_format(report->arena,
-		"%" PRId64 " %s of %s wait for 0x%" PRIx64 ", held by TID %" PRIu32
-		", %s; the longest of them in %s for %s.",
+		"%" PRId64 " %s of %s wait for the lock 0x%" PRIx64 ", the longest for %s in %s; TID %" PRIu32 " %s.",
 		lock->waiters, lm_report_plural(lock->waiters, "thread", "threads"),
-		lm_report_text_process(report, first->process), lock->object, lock->owner->tid,
-		owner_state(report, lock), thread_place(report, first), lm_report_text_age(report, lock->since_ns));
+		lm_report_text_process(report, first->process), lock->object,
+		lm_report_text_age(report, lock->since_ns), thread_place(report, first), lock->owner->tid,
+		owner_state(report, lock));
 	finding->wrong_if = "the holder is slow and will release the lock";
 }
 

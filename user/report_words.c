@@ -19,8 +19,12 @@ void lm_report_name_finding(
 
 const char *lm_report_text_duration(const struct lm_report *report, double seconds)
 {
+	if (seconds < 0.001)
+		return "less than 1 ms";
+	if (seconds < 1)
+		return lm_arena_format(report->arena, "%.0f ms", seconds * 1000);
 	if (seconds < 120)
-		return lm_arena_format(report->arena, "%.1f s", seconds);
+		return lm_arena_format(report->arena, "%.*f s", seconds < 10, seconds);
 	if (seconds < 7200)
 		return lm_arena_format(report->arena, "%.0f min", seconds / 60);
 	if (seconds < 172800)

@@ -33,6 +33,12 @@
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define UNWIND_BATCH 512 /* bounds the memory of a look; a batch of one process takes about 5 ms */
 #define LOCKS_EVERY_NS NS_PER_S
+/* After the first failure of the resolver on a process, and then twice as long each time, so often: on a busy machine
+ * it may be the time that failed. For short horizons a 180th of those. */
+#define RETRY_MIN_NS NS_PER_S
+#define RETRY_MAX_NS (10 * NS_PER_S)
+#define RETRY_PER_HORIZON 180
+#define RETRIES 6
 #define CONFIRM_ROUNDS 2 /* looks that confirm stacks, at most: what still moves waits for the next look */
 #define EXIT_FAILED 2
 #define EXIT_REFUSED 77
@@ -346,6 +352,26 @@ static const char *why_no_target(int error)
 	}
 }
 
+static uint64_t first_retry_ns(const struct lm_session *session)
+{
+	uint64_t retry_ns = session->config->horizon_ns / RETRY_PER_HORIZON;
+
+	return retry_ns < RETRY_MIN_NS ? RETRY_MIN_NS : retry_ns > RETRY_MAX_NS ? RETRY_MAX_NS : retry_ns;
+}
+
+static void note_failure(struct lm_session *session, struct lm_process *process, int error)
+{
+	struct lm_process_facts *facts = &process->facts;
+
+	facts->unresolved = why_no_target(error);
+	facts->retry_ns = 0;
+	session->skipped_processes += error != -ESRCH;
+	if ((error == -ETIMEDOUT || error == -ECONNRESET || error == -EUCLEAN) && facts->failures < RETRIES)
+		facts->retry_ns = now_on(CLOCK_BOOTTIME) + (first_retry_ns(session) << facts->failures++);
+	lm_info("process %u (%s): %s: %s%s", process->key.tgid, process->comm, facts->unresolved, strerror(-error),
+		facts->retry_ns ? "; it will be tried again" : "");
+}
+
 /* What /proc says of a process that is new or runs a new program. */
 static void learn_facts(struct lm_session *session, struct lm_process *process)
 {
@@ -355,16 +381,15 @@ static void learn_facts(struct lm_session *session, struct lm_process *process)
 	process->facts_known = true;
 	if (process->kernel_thread)
 		return;
-	lm_proc_exe(PROC_ROOT, pid, &process->facts.exe);
-	lm_proc_container(PROC_ROOT, pid, &process->facts.container_id);
+	if (!process->facts.exe)
+		lm_proc_exe(PROC_ROOT, pid, &process->facts.exe);
+	if (!process->facts.container_id)
+		lm_proc_container(PROC_ROOT, pid, &process->facts.container_id);
 	if (process->target)
 		return;
 	error = lm_target_open(session->resolver, pid, process->key.start_ns, (struct lm_target **)&process->target);
-	if (error) {
-		process->facts.unresolved = why_no_target(error);
-		session->skipped_processes += error != -ESRCH;
-		lm_info("process %d (%s): %s: %s", pid, process->comm, process->facts.unresolved, strerror(-error));
-	}
+	if (error)
+		note_failure(session, process, error);
 }
 
 /* What is known once the resolver has seen the executable: the build id, and whether Python can be read. */
@@ -378,6 +403,19 @@ static void learn_from_resolver(struct lm_process *process)
 		process->facts.no_python = lm_target_python_why(process->target);
 }
 
+/* Opens anew what the resolver has failed on, when it is time for that. */
+static void retry_process(struct lm_session *session, struct lm_process *process)
+{
+	struct lm_process_facts *facts = &process->facts;
+
+	if (!facts->unresolved || !facts->retry_ns || now_on(CLOCK_BOOTTIME) < facts->retry_ns)
+		return;
+	close_target(process, session);
+	facts->unresolved = NULL;
+	facts->retry_ns = 0;
+	process->facts_known = false;
+}
+
 /* Unwinds what is wanted of one process. Returns true if there was anything. */
 static bool unwind_process(struct lm_session *session, struct lm_process *process)
 {
@@ -385,6 +423,7 @@ static bool unwind_process(struct lm_session *session, struct lm_process *proces
 
 	if (process->kernel_thread)
 		return false;
+	retry_process(session, process);
 	for (;;) {
 		size_t len = lm_monitor_wanted(session->monitor, process, session->wanted, UNWIND_BATCH);
 		int error;
@@ -402,11 +441,8 @@ static bool unwind_process(struct lm_session *session, struct lm_process *proces
 		for (size_t i = 0; i < len; i++)
 			lm_monitor_set_stack(session->wanted[i], session->requests[i].stack, session->requests[i].why);
 		learn_from_resolver(process);
-		if (error) {
-			process->facts.unresolved = why_no_target(error);
-			session->skipped_processes += error != -ESRCH;
-			lm_info("process %u (%s): %s", process->key.tgid, process->comm, process->facts.unresolved);
-		}
+		if (error)
+			note_failure(session, process, error);
 	}
 }
 
@@ -431,12 +467,21 @@ static int look_at_locks(struct lm_session *session)
 static int look_at_goroutines(struct lm_session *session)
 {
 	struct lm_process *process = NULL;
+	int error;
 
 	while ((process = lm_monitor_next_process(session->monitor, process))) {
 		if (!process->facts_known)
 			learn_facts(session, process);
+		process->facts.failure = 0;
 	}
-	return lm_session_read_goroutines(session->monitor, session->resolver);
+	error = lm_session_read_goroutines(session->monitor, session->resolver);
+	while ((process = lm_monitor_next_process(session->monitor, process))) {
+		int failure = process->facts.failure;
+
+		if (failure == -ETIMEDOUT || failure == -ECONNRESET || failure == -EUCLEAN)
+			note_failure(session, process, failure);
+	}
+	return error;
 }
 
 int lm_session_look(struct lm_session *session)

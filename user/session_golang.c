@@ -127,8 +127,19 @@ static int read_process(struct lm_monitor *monitor, struct lm_resolver *resolver
 	case -ENOEXEC:
 		return lm_monitor_go_failed(monitor, process, false, LM_WHY_NOT_GO);
 	default:
+		process->facts.failure = error;
 		return lm_monitor_go_failed(monitor, process, lm_target_is_go(process->target), why);
 	}
+}
+
+/* What is known of them holds for a while, until it is tried again. */
+static int keep_for_now(struct lm_monitor *monitor, struct lm_process *process)
+{
+	struct lm_go_counts counts;
+
+	if (!lm_monitor_go_counts(process, &counts))
+		return 0;
+	return lm_monitor_go_failed(monitor, process, true, process->facts.unresolved);
 }
 
 int lm_session_read_goroutines(struct lm_monitor *monitor, struct lm_resolver *resolver)
@@ -137,7 +148,9 @@ int lm_session_read_goroutines(struct lm_monitor *monitor, struct lm_resolver *r
 	int error = 0;
 
 	while (!error && (process = lm_monitor_next_process(monitor, process))) {
-		if (process->target && !process->facts.unresolved)
+		if (process->facts.unresolved)
+			error = keep_for_now(monitor, process);
+		else if (process->target)
 			error = read_process(monitor, resolver, process);
 	}
 	return error;

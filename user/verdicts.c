@@ -56,6 +56,8 @@ static const struct rule retrospective_rules[] = {
 #define TICK_SHORTEST_NS 20e6
 #define TICK_CPU_MS 1
 
+static const char idle_words[] = "they wait for work from one place, as idle workers do";
+
 /* A verdict in the making. */
 struct trial {
 	const struct lm_verdict_input *input;
@@ -64,6 +66,7 @@ struct trial {
 	bool ticks;                         /* they have all ticked at one rate since they were born */
 	enum lm_level ceiling;              /* by the guards */
 	const char *held_back;
+	bool idle_workers; /* more of them than anybody would mean must have survived */
 };
 
 /* The members that a rule is put to: when each came, by one of two clocks. */
@@ -171,7 +174,8 @@ static bool passes(const struct trial *trial, const struct rule *rule, const str
 		if (arrival_ns < earliest_ns)
 			earliest_ns = arrival_ns;
 	}
-	if (survivors < rule->survivors)
+	if (survivors < rule->survivors ||
+		(trial->idle_workers && rule->level > LM_LEVEL_SUSPECT && survivors < MANY_IDLE_WORKERS))
 		return false;
 	if (!first_ns)
 		first_ns = earliest_ns;
@@ -204,6 +208,8 @@ static void complete(const struct trial *trial, int age, struct lm_verdict *verd
 	verdict->age = age;
 	verdict->type = input->guards & LM_GUARD_CONNECTIONS ? LM_FINDING_CONNECTIONS : LM_FINDING_LEAK;
 	verdict->held_back = verdict->level == trial->ceiling ? trial->held_back : NULL;
+	if (trial->idle_workers && verdict->level == LM_LEVEL_SUSPECT && !verdict->held_back)
+		verdict->held_back = idle_words;
 	verdict->evidence.departures = input->departures[age];
 	verdict->evidence.age_floor_s = scaled(trial, lm_verdict_ages_s[age]) / NS_PER_S;
 	verdict->evidence.longest_completed_s =
@@ -341,12 +347,13 @@ static void apply_guards(struct trial *trial)
 	const struct lm_verdict_input *input = trial->input;
 
 	trial->ceiling = LM_LEVEL_SUSPECT;
+	trial->idle_workers = input->guards & LM_GUARD_IDLE_WORKERS;
 	if (age_of(input->process_start_ns, input->now_ns) < scaled(trial, YOUNG_PROCESS_S))
 		trial->held_back = "the process is young";
 	else if (input->guards & LM_GUARD_CONNECTIONS && !(input->guards & LM_GUARD_DEAD_PEERS))
 		trial->held_back = "each has a connection of its own, and most of those are alive";
 	else if (input->guards & LM_GUARD_IDLE_WORKERS && input->members_len < MANY_IDLE_WORKERS)
-		trial->held_back = "they wait for work from one place, as idle workers do";
+		trial->held_back = idle_words;
 	else if (input->guards & LM_GUARD_CONNECTIONS)
 		trial->ceiling = LM_LEVEL_LIKELY;
 	else

@@ -32,8 +32,13 @@ def a_command_that_leaks_fails_and_says_where(t):
     check_equal(json.loads(done.stdout)["function"], "wait_for_result", "what the command printed")
     check("LIKELY leak" in done.stderr and "wait_for_result" in done.stderr, "the finding", done.stderr)
     check("serve" in done.stderr and "would be wrong if" in done.stderr, "its stack, and when it is wrong", done.stderr)
-    comms = {process["comm"] for process in json.loads(path.read_text())["processes"]}
-    check("leak" in comms or "sh" in comms, "the report is of the command's processes", comms)
+    report = json.loads(path.read_text())
+    leaks = [finding for finding in report["findings"] if finding["type"] == "leak" and finding["level"] == "likely"]
+    check(leaks, "the file tells what was found of a process that has ended since", report["findings"])
+    check_equal(report["totals"]["findings"]["likely"], len(leaks), "how many there are")
+    sites = [site for site in report["sites"] if (site["pid"], site["site"]) == (leaks[0]["pid"], leaks[0]["site"])]
+    check(any(frame["function"] == "wait_for_result" for frame in sites[0]["stack"]), "its site", sites)
+    check("leak" in {process["comm"] for process in report["processes"]}, "its process", report["processes"])
 
 
 @test()
@@ -48,8 +53,10 @@ def a_command_that_is_well_keeps_its_exit_code_and_its_input_and_output(t):
 @test()
 def a_report_is_written_however_soon_the_command_ends(t):
     path = t.directory() / "report.json"
-    check_equal(run("-o", path, "--", "true").returncode, 0, "the exit code")
-    check_equal(json.loads(path.read_text())["schema"], "leakmon.snapshot/1", "the report")
+    for words in (["-o", path], ["-j", "-o", path]):
+        check_equal(run(*words, "--", "true").returncode, 0, "the exit code")
+        check_equal(json.loads(path.read_text())["schema"], "leakmon.snapshot/1", "the report")
+        path.unlink()
     done = run("-o", "/dev/full", "--", "true")
     check_equal(done.returncode, 2, "the exit code on a full disk", done)
     check("/dev/full" in done.stderr and len(done.stderr.splitlines()) == 1, "one line that names it", done.stderr)
@@ -104,6 +111,48 @@ def time_that_is_over_ends_a_server_and_its_children_and_that_is_no_failure(t):
 
 
 @test()
+def a_daemon_that_the_command_leaves_behind_is_watched_until_the_time_is_over(t):
+    begun = time.monotonic()
+    done = run("--for", "3s", "--", "sh", "-c", "(trap '' TERM; exec setsid sleep 77) >/dev/null 2>&1 & echo $!; exit 3")
+    check_equal(done.returncode, 3, "the command's own exit code", done)
+    check(12.5 < time.monotonic() - begun < 30, "the time it took, with ten seconds of grace", time.monotonic() - begun)
+    check(not is_alive(int(done.stdout)), "it was killed in the end", done)
+    begun = time.monotonic()
+    done = run("--", "sh", "-c", "setsid sleep 20 >/dev/null 2>&1 & echo $!; exit 3")
+    check_equal(done.returncode, 3, "the exit code without --for", done)
+    check(time.monotonic() - begun < 15, "nobody waits for it without --for", time.monotonic() - begun)
+    check(is_alive(int(done.stdout)), "nor ends it", done)
+    os.kill(int(done.stdout), signal.SIGKILL)
+
+
+@test()
+def the_command_finds_signals_and_descriptors_as_the_caller_left_them(t):
+    def signals_of(*words):
+        status = subprocess.run([*words, "grep", "-E", "SigBlk|SigIgn", "/proc/self/status"], capture_output=True,
+                                preexec_fn=ignore, restore_signals=False, timeout=30, check=True)
+        return status.stdout
+
+    def ignore():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+
+    check_equal(signals_of(BINARY, "check", "--"), signals_of(), "ignored and blocked signals")
+    done = run("-o", t.directory() / "report", "--", "sh", "-c", "ls /proc/self/fd; exit 3")
+    check_equal((done.returncode, done.stdout.split()), (3, ["0", "1", "2", "3"]), "open files, that of ls among them", done)
+
+
+@test()
+def it_runs_without_standard_files(t):
+    path, log = t.directory() / "report.json", t.directory() / "log"
+    words = f"{BINARY} check -o {path} -- sh -c 'ls /proc/self/fd >{log}; exit 4' <&- >&- 2>&-"
+    done = subprocess.run(["sh", "-c", words], timeout=30, check=False)
+    check_equal(done.returncode, 4, "the exit code", done)
+    check("2" not in log.read_text().split(), "the command has no standard error either", log.read_text())
+    check_equal(json.loads(path.read_text())["schema"], "leakmon.snapshot/1", "the report")
+
+
+@test()
 def thousands_of_short_processes_are_no_trouble(t):
     need("bash")
     done = run("--", "bash", "-c", "for i in {1..2000}; do (exit 0) & done; wait; exit 4", deadline_s=100)
@@ -113,7 +162,8 @@ def thousands_of_short_processes_are_no_trouble(t):
 
 @test()
 def a_command_is_asked_for_clearly(t):
-    for words in ([], ["--"], ["true"], ["-p", "1", "--", "true"], ["--for", "soon", "--", "true"]):
+    for words in ([], ["--"], ["true"], ["-p", "1", "--", "true"], ["--for", "soon", "--", "true"], ["-j", "--", "true"],
+                  ["--format", "json", "--", "true"]):
         done = run(*words)
         check_equal(done.returncode, 64, words, done)
         check(len(done.stderr.splitlines()) == 1, "one line", done.stderr)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import resource
+import signal
 import time
 
 import harness
@@ -137,3 +138,20 @@ def threads_without_storage_are_counted_and_shown(t):
     cgroup.limit.write_text(str(1 << 30))
     poll(20, "all have storage", lambda: look() and failed[-1] == failed[-2])
     watch.end()
+
+
+@test()
+def a_process_that_the_resolver_had_no_time_for_is_tried_again(t):
+    def site_of(report):
+        return [site for site in report["sites"] if any(frame["function"] == "cond_start" for frame in site["stack"])][0]
+
+    process = t.blocker("waits")
+    watch = Watch(t, *SOON, "-p", process.pid, "--horizon", "1m", "200ms")
+    before = watch.until("its stacks", lambda report: count_at(report, "cond_start", process.pid) == 5)
+    os.kill(children(watch.pid)[0], signal.SIGSTOP)
+    process.ask("add cond 3")
+    watch.until("it is skipped", lambda report: process.pid in without_stacks(report))
+    after = watch.until("all of its stacks", lambda report: count_at(report, "cond_start", process.pid) == 8)
+    check_equal(after["losses"]["skipped_processes"], 1, "it is counted", after["losses"])
+    check_equal(without_stacks(after), set(), "nothing is said to be lacking", outline(after))
+    check_equal(site_of(after)["oldest_blocked_since"], site_of(before)["oldest_blocked_since"], "since when the first waits")

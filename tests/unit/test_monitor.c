@@ -277,9 +277,49 @@ static void a_leak_is_a_finding_with_its_sentence(void **state)
 	lm_snapshot_free(&snapshot);
 }
 
+/* The resolver ran out of time, and will be asked again. */
+static void a_process_that_is_tried_again_has_its_stacks_and_nobody_has_left(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct lm_thread_record record = blocked(PID, PROCESS_START + 100 * S, 2);
+	struct lm_process *process;
+	struct lm_snapshot snapshot;
+
+	begin(fixture, PROCESS_START + 1000 * S);
+	feed(fixture, record);
+	lm_monitor_end_look(fixture->monitor, true);
+	process = lm_monitor_next_process(fixture->monitor, NULL);
+	process->facts.unresolved = "too busy";
+	process->facts.retry_ns = PROCESS_START + 1010 * S;
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.sites_len, 1);
+	assert_int_equal(snapshot.sites[0].stack_len, 0);
+	lm_snapshot_free(&snapshot);
+	assert_int_equal(unwind(fixture, 8), 0);
+
+	process->facts.unresolved = NULL;
+	process->facts.retry_ns = 0;
+	begin(fixture, PROCESS_START + 1010 * S);
+	feed_same(fixture, PID);
+	lm_monitor_end_look(fixture->monitor, true);
+	assert_int_equal(unwind(fixture, 8), 1);
+	begin(fixture, PROCESS_START + 1010 * S);
+	feed_same(fixture, PID);
+	lm_monitor_end_look(fixture->monitor, true);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.sites_len, 1);
+	assert_int_equal(snapshot.sites[0].stack_len, 1);
+	assert_int_equal(snapshot.sites[0].count, 1);
+	assert_int_equal(snapshot.sites[0].departed, 0);
+	assert_int_equal(snapshot.sites[0].oldest_resident_since_ns, PROCESS_START + 100 * S);
+	lm_snapshot_free(&snapshot);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_process_that_is_tried_again_has_its_stacks_and_nobody_has_left, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			threads_blocked_long_enough_in_one_place_are_one_site, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stack_whose_thread_ran_meanwhile_does_not_count, set_up, tear_down),

@@ -222,6 +222,38 @@ static void a_finding_is_withdrawn_when_its_threads_leave(void **state)
 	lm_snapshot_free(&snapshot);
 }
 
+/* As when somebody closes what they all waited for: there is nobody left to judge. */
+static void a_finding_is_withdrawn_when_all_of_its_threads_leave_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct crowd crowd = {0};
+	struct lm_snapshot snapshot = {0};
+	uint64_t now_ns = 0;
+
+	for (int i = 0; i < THREADS; i++) {
+		now_ns = PROCESS_START + (60 + 120 * i) * S;
+		crowd.threads[i] = blocked(100 + i, now_ns - 2 * S, 2);
+		crowd.threads[i].head.start_ns = PROCESS_START + 100 + i;
+		crowd.len = i + 1;
+		snapshot = look(fixture, &crowd, now_ns);
+		assert_int_equal(snapshot.withdrawn_len, 0);
+		lm_snapshot_free(&snapshot);
+	}
+	/* one that was there before goes on elsewhere: the process lives */
+	crowd.threads[0] = blocked(100, now_ns + S, 4);
+	crowd.threads[0].head.start_ns = PROCESS_START + 100;
+	crowd.threads[0].regs.nr = NR_NANOSLEEP;
+	crowd.len = 1;
+	snapshot = look(fixture, &crowd, now_ns + 5 * S);
+	assert_int_equal(snapshot.findings_len, 0);
+	assert_int_equal(snapshot.withdrawn_len, 0);
+	lm_snapshot_free(&snapshot);
+	snapshot = look(fixture, &crowd, now_ns + 7 * S);
+	assert_int_equal(snapshot.withdrawn_len, 1);
+	assert_non_null(strstr(snapshot.withdrawn[0].summary, "work_8"));
+	lm_snapshot_free(&snapshot);
+}
+
 static void a_thread_in_state_d_for_long_is_stuck(void **state)
 {
 	struct fixture *fixture = *state;
@@ -307,6 +339,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_look_between_two_ticks_does_not_end_the_stay, set_up, tear_down),
 		cmocka_unit_test(a_broadcast_ends_no_stay_and_single_wakes_do),
 		cmocka_unit_test_setup_teardown(a_finding_is_withdrawn_when_its_threads_leave, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_finding_is_withdrawn_when_all_of_its_threads_leave_at_once, set_up, tear_down),
 		cmocka_unit_test(threads_that_come_with_connections_are_judged_with_them),
 		cmocka_unit_test_setup_teardown(a_thread_in_state_d_for_long_is_stuck, set_up, tear_down),
 	};

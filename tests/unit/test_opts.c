@@ -308,6 +308,20 @@ static void a_mode_takes_only_its_own_options(void **state)
 	lm_opts_free(&config);
 }
 
+static void check_writes_json_only_into_a_file(void **state)
+{
+	struct lm_config config;
+	char *errors;
+
+	(void)state;
+	assert_int_equal(parse("leakmon check -j -- true", &config, &errors), 64);
+	assert_non_null(strstr(errors, "-o FILE"));
+	free(errors);
+	config = accepted("leakmon check -j -o report.json -- true");
+	assert_string_equal(config.output, "report.json");
+	lm_opts_free(&config);
+}
+
 static void durations_are_read_to_their_end(void **state)
 {
 	static const struct {
@@ -338,6 +352,7 @@ int main(void)
 		cmocka_unit_test(modes_and_options_come_in_any_order),
 		cmocka_unit_test(every_mode_is_known),
 		cmocka_unit_test(a_command_to_check_keeps_its_words_and_sets_the_scale),
+		cmocka_unit_test(check_writes_json_only_into_a_file),
 		cmocka_unit_test(wrong_words_are_named_with_what_is_right),
 		cmocka_unit_test(each_option_sets_its_own),
 		cmocka_unit_test(words_may_come_first_whatever_the_environment),

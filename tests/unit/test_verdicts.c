@@ -168,6 +168,11 @@ static void guards_hold_a_verdict_at_suspect(void **state)
 	verdict = judge_and_free(scene);
 	assert_int_equal(verdict.level, LM_LEVEL_SUSPECT);
 	assert_non_null(strstr(verdict.held_back, "idle workers"));
+	scene = steady_leak(257); /* not all of whom are old enough */
+	scene->input.guards = LM_GUARD_IDLE_WORKERS;
+	verdict = judge_and_free(scene);
+	assert_int_equal(verdict.level, LM_LEVEL_SUSPECT);
+	assert_non_null(strstr(verdict.held_back, "idle workers"));
 	scene = steady_leak(300); /* too many for a pool that somebody meant */
 	scene->input.guards = LM_GUARD_IDLE_WORKERS;
 	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_LIKELY);

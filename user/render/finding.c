@@ -51,16 +51,20 @@ static void add_where(const struct lm_parts *parts, const struct lm_snapshot_fin
 }
 
 /* What bounds the finding: why it is not surer, and when something runs out. */
-static void add_limits(struct lm_page *page, const struct lm_snapshot_finding *finding)
+static void add_limits(const struct lm_parts *parts, const struct lm_snapshot_finding *finding)
 {
+	struct lm_page *page = parts->page;
+	int64_t left_ns = finding->exhaustion.at_ns - parts->snapshot->time_ns;
+
 	if (finding->held_back) {
 		lm_page_print(page, "%*sno surer, because ", INDENT, "");
 		lm_page_add(page, finding->held_back);
 		lm_page_end_prose(page, 2 * INDENT);
 	}
 	if (finding->exhaustion.resource) {
-		lm_page_print(page, "%*sat this rate %s (%s) is reached at %s", INDENT, "",
+		lm_page_print(page, "%*sat this rate %s (%s) is reached in %s, at %s", INDENT, "",
 			finding->exhaustion.resource, lm_words_count(finding->exhaustion.limit).text,
+			lm_words_duration(left_ns > 0 ? (double)left_ns / 1e9 : 0).text,
 			lm_words_time(finding->exhaustion.at_ns).text);
 		lm_page_end_prose(page, 2 * INDENT);
 	}
@@ -115,7 +119,7 @@ struct lm_lines lm_parts_finding(
 		lm_page_add(page, finding->wrong_if);
 		lm_page_end_prose(page, 2 * INDENT);
 	}
-	add_limits(page, finding);
+	add_limits(parts, finding);
 	add_where(parts, finding);
 	lm_page_end_prose(page, 2 * INDENT);
 	for (size_t i = 0; i < finding->cycle_len; i++)
