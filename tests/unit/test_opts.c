@@ -243,8 +243,8 @@ static void the_message_about_a_pid_is_a_lesson(void **state)
 	assert_string_equal(errors, "leakmon: -p: \"abc\" is not a PID: give numbers, as in -p 1234,5678\n");
 	free(errors);
 	assert_int_equal(parse("leakmon foo", &config, &errors), 64);
-	assert_string_equal(errors,
-		"leakmon: \"foo\" is neither a mode (snapshot, check, daemon, doctor) nor an interval (1, 500ms, 2s, 1m)\n");
+	assert_string_equal(errors, "leakmon: \"foo\" is neither a mode (snapshot, check, daemon, doctor) nor an "
+				    "interval (1, 500ms, 2s, 1m)\n");
 	free(errors);
 }
 
