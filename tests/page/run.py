@@ -20,7 +20,6 @@ import server
 SHOTS = pathlib.Path(__file__).resolve().parents[2] / "build" / "page-shots"
 TESTS = []
 LIVE = []
-NOISE = "favicon"
 
 VISIBLE = "document.querySelector('main #content:not([hidden]) #tiles .tile') !== null"
 ROWS = "[...document.querySelectorAll('#sites tr.site')]"
@@ -642,8 +641,8 @@ def a_running_daemon_shows_its_findings_and_their_history(page):
 def a_running_daemon_sends_new_reports(page):
     page.browser.go(os.environ["LEAKMON_URL"])
     page.wait(VISIBLE, deadline_s=30)
-    before = page.run("document.querySelector('#time').textContent")
-    page.wait("document.querySelector('#time').textContent !== arguments[0]", before, deadline_s=40, what="the next report")
+    before = page.run("document.querySelector('#age').title")
+    page.wait("document.querySelector('#age').title !== arguments[0]", before, deadline_s=40, what="the next report")
 
 
 def check_what_was_logged(page, origin):
