@@ -66,6 +66,15 @@ function costPart(report) {
 		make("dt", {}, "Version"), make("dd", {}, words.clip(report.raw.version)))];
 }
 
+function givenUpPart(report) {
+	const texts = Array.isArray(report.self.given_up) ? report.self.given_up : [];
+
+	if (!texts.length)
+		return [];
+	return [make("h3", {}, "Given up"), make("ul", {class: "reasons"},
+		texts.slice(0, 50).map((text) => make("li", {}, name(words.clip(text)))))];
+}
+
 function notesPart(report) {
 	if (!report.notes.length)
 		return [];
@@ -80,7 +89,7 @@ export class Health {
 	}
 
 	show(report) {
-		this.lost.replaceChildren(...lossesPart(report), ...unavailablePart(report));
+		this.lost.replaceChildren(...lossesPart(report), ...givenUpPart(report), ...unavailablePart(report));
 		this.cost.replaceChildren(...costPart(report), ...notesPart(report));
 	}
 }
