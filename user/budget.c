@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Halves and doubles, so that it settles within a few measurements; slower at once, faster only after a while. */
+/* Halves and doubles, so that it settles within a few measurements; slower soon, faster only after a while. */
 #include "user/budget.h"
 
+#define HOT_TO_BE_SLOWER 3  /* measurements: programs that are new cost once, when they are read */
 #define CALM_TO_BE_FASTER 6 /* measurements: a load that comes and goes each minute is not followed */
 #define FASTER_SHARE 0.4    /* twice as many looks cost at most twice as much */
 
@@ -28,11 +29,13 @@ static enum lm_budget_change measure_cpu(struct lm_budget *budget, double share)
 		return LM_BUDGET_SAME;
 	if (share > limit) {
 		budget->calm = 0;
-		if (budget->slower == LM_BUDGET_SLOWEST)
+		if (++budget->hot < HOT_TO_BE_SLOWER || budget->slower == LM_BUDGET_SLOWEST)
 			return LM_BUDGET_SAME;
+		budget->hot = 0;
 		budget->slower *= 2;
 		return LM_BUDGET_SLOWER;
 	}
+	budget->hot = 0;
 	budget->calm = share <= FASTER_SHARE * limit ? budget->calm + 1 : 0;
 	if (budget->slower == 1 || budget->calm < CALM_TO_BE_FASTER)
 		return LM_BUDGET_SAME;

@@ -23,6 +23,7 @@ struct lm_budget {
 	/* of the measurement before */
 	double cpu_s, at_s;
 	unsigned int calm; /* measurements in a row that would have allowed more */
+	unsigned int hot;  /* … that were above the limit */
 };
 
 enum lm_budget_change {

@@ -20,7 +20,7 @@
 #define STATE_DIR "/var/lib/leakmon"
 #define MAX_SERIES 500
 #define RETENTION_NS (30 * 86400 * NS_PER_S)
-#define CPU_LIMIT_PERMILLE 50
+#define CPU_LIMIT_PERMILLE 20
 #define MEMORY_LIMIT_BYTES (512ull << 20)
 
 static const struct lm_mode_row *find_mode(const char *word)

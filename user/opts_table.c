@@ -64,7 +64,7 @@ const struct lm_option_row lm_option_rows[LM_OPTION_ROWS] = {
 		"where the history is kept (default /var/lib/leakmon)"},
 	{"retention", KEY_RETENTION, "DUR", GROUP_DAEMON, DAEMON, "how long it is kept (default 30d)"},
 	{"cpu-limit", KEY_CPU_LIMIT, "PERCENT", GROUP_DAEMON, DAEMON,
-		"the most of one CPU that it uses, by looking more rarely (default 5, 0 = no limit)"},
+		"the most of one CPU that it uses, by looking more rarely (default 2, 0 = no limit)"},
 	{"memory-limit", KEY_MEMORY_LIMIT, "SIZE", GROUP_DAEMON, DAEMON,
 		"the most memory that it uses, by giving up file names and lines, then history (default 512M, 0 = no "
 		"limit)"},

@@ -38,6 +38,9 @@ static void looks_go_further_apart_until_they_cost_little_enough(void **state)
 
 	(void)state;
 	assert_int_equal(pass(&machine, 0.5, 1), LM_BUDGET_SAME); /* the first look is dear to everybody */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pass(&machine, 0.15, 1), LM_BUDGET_SAME); /* it may be what comes once */
+	assert_int_equal(pass(&machine, 0.15, 1), LM_BUDGET_SLOWER);
 	for (int i = 0; i < 10; i++)
 		pass(&machine, 0.15, 1);
 	assert_int_equal(machine.budget.slower, 4);
@@ -68,10 +71,19 @@ static void a_load_near_the_limit_does_not_swing(void **state)
 	struct machine machine = machine_with(50);
 
 	(void)state;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		pass(&machine, 0.09, 1);
 	for (int i = 0; i < 50; i++)
 		assert_int_equal(pass(&machine, 0.09, 1), LM_BUDGET_SAME);
+}
+
+static void one_dear_moment_among_calm_ones_slows_nothing(void **state)
+{
+	struct machine machine = machine_with(50);
+
+	(void)state;
+	for (int i = 0; i < 30; i++)
+		assert_int_equal(pass(&machine, i % 3 == 2 ? 0.01 : 0.2, 1), LM_BUDGET_SAME);
 }
 
 static void there_is_a_slowest_pace(void **state)
@@ -79,7 +91,7 @@ static void there_is_a_slowest_pace(void **state)
 	struct machine machine = machine_with(1);
 
 	(void)state;
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 40; i++)
 		pass(&machine, 1, 1);
 	assert_int_equal(machine.budget.slower, LM_BUDGET_SLOWEST);
 }
@@ -113,6 +125,7 @@ int main(void)
 		cmocka_unit_test(looks_go_further_apart_until_they_cost_little_enough),
 		cmocka_unit_test(looks_come_back_when_the_load_is_gone_and_not_at_once),
 		cmocka_unit_test(a_load_near_the_limit_does_not_swing),
+		cmocka_unit_test(one_dear_moment_among_calm_ones_slows_nothing),
 		cmocka_unit_test(there_is_a_slowest_pace),
 		cmocka_unit_test(memory_is_given_up_one_thing_at_a_time),
 		cmocka_unit_test(what_is_not_known_or_not_limited_changes_nothing),
