@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
+import daemon  # noqa: E402
 import goroutines  # noqa: E402
 
 OUT = "build/bench"
@@ -157,6 +158,7 @@ def main():
     bench_syscall(3 if quick else 9, 2_000_000)
     bench_many(20_000)
     bench_verdicts()
+    daemon.bench(quick)
     bench_gaps(5 if quick else 20)
     goroutines.bench(5 if quick else 20)
 
