@@ -16,7 +16,7 @@ CLANG   ?= clang
 PROTOC_C ?= protoc-c
 BPFTOOL ?= $(or $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool),bpftool)
 
-LIBS    := libbpf libdw libelf jansson libseccomp libprotobuf-c zlib libmicrohttpd sqlite3 yaml-0.1 libcrypt
+LIBS    := libbpf libdw libelf jansson libseccomp libprotobuf-c zlib libmicrohttpd sqlite3 yaml-0.1 libcrypt gnutls
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings -Wformat=2 -Wundef
 lm_cflags = -std=gnu11 $(WARN) $(CFLAGS) -fstack-protector-strong -D_GNU_SOURCE -DLM_VERSION='"$(VERSION)"' \
@@ -40,7 +40,7 @@ unit_tests := $(unit_srcs:tests/unit/%.c=$(B)/tests/unit/%)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all run test unit unit-tests integration golang goker goker-quick corpus corpus-quick sanitize check format bench vm fuzz deps deps-test install clean help
+.PHONY: all run test page-tests unit unit-tests integration golang goker goker-quick corpus corpus-quick sanitize check format bench vm fuzz deploy deps deps-test install clean help
 
 all: $(B)/leakmon
 
@@ -48,7 +48,8 @@ help:
 	@echo 'sudo make run [ARGS="-p PID"]  install what is needed, build, watch this machine'
 	@echo 'sudo make test                 the same, and run every test'
 	@echo 'make                           build build/leakmon'
-	@echo 'make unit | integration | vm | sanitize | fuzz   parts of the tests'
+	@echo 'make unit | integration | vm | deploy | sanitize | fuzz   parts of the tests'
+	@echo 'make page-tests                the page in headless Chromium; screenshots in build/page-shots'
 	@echo 'make golang                    goroutines of programs of Go 1.19 to 1.27 against their own dumps (make test: of three)'
 	@echo 'make goker                     are the kernels of real Go bugs found? (from Go'"'"'s own sources; goker-quick: 11 of them, and the seeds)'
 	@echo 'make corpus-quick              programs with known truth, 60 times as fast: how right are the verdicts?'
@@ -56,6 +57,7 @@ help:
 	@echo 'make check                     warnings as errors, formatting, header and layer checks'
 	@echo 'make bench                     speed, side by side with offcputime and an empty program'
 	@echo 'make deps | format | install | clean'
+	@echo 'make UPLOT=DIR                 with a copy of uPlot (dist/, LICENSE) in place of the npm registry'"'"'s'
 	@echo 'V=1 shows commands, SAN=1 builds with sanitizers; DESTDIR, PREFIX ($(PREFIX)) for install'
 
 # The recursive make sees the headers and pkg-config files that deps has just installed.
@@ -92,6 +94,19 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 
 $(B)/user/probe.o: $(B)/leakmon.skel.h
 
+# The page's files are built in as they are: assets.c names them. Its charts are uPlot's, from the npm registry or from UPLOT.
+web_files := $(sort $(wildcard user/web/*.html user/web/*.css user/web/*.js user/web/*.svg))
+web_uplot := build/web/uPlot.js build/web/uPlot.css build/web/LICENSE-uPlot
+UPLOT ?=
+
+$(web_uplot) &: user/web/fetch.sh user/web/package-lock.json $(if $(filter-out $(shell cat build/web/from 2>/dev/null),$(UPLOT)),FORCE)
+	$(call say,WEB,uPlot)
+	$(Q)user/web/fetch.sh build/web "$(UPLOT)"
+
+FORCE:
+
+$(B)/user/web/assets.o: $(web_files) $(web_uplot)
+
 # Both files at once.
 $(B)/%.pb-c.c $(B)/%.pb-c.h &: %.proto
 	$(call say,PROTO,$<)
@@ -125,6 +140,9 @@ unit-tests: $(unit_tests)
 unit: $(unit_tests)
 	$(Q)set -e; for t in $(unit_tests); do echo "$$t"; ./$$t; done
 
+page-tests: $(web_uplot)
+	$(Q)tests/page/run.py
+
 integration: all $(B)/tests/go-dump
 	$(Q)tests/integration/run.py
 
@@ -146,6 +164,10 @@ corpus: deps-test
 	$(Q)tests/deps.sh servers || true # what is missing is skipped
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/corpus/run.py --horizon 1800s --jobs 30 --servers
+
+# What deploy/ holds: opened, checked and tried with the tools that it is for.
+deploy: all
+	$(Q)tests/deploy/run.py
 
 vm: deps-test
 	$(Q)$(MAKE) --no-print-directory all
@@ -170,6 +192,12 @@ format:
 install: all
 	install -D -m 0755 $(B)/leakmon $(DESTDIR)$(PREFIX)/bin/leakmon
 	install -D -m 0644 leakmon.8 $(DESTDIR)$(PREFIX)/share/man/man8/leakmon.8
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' deploy/systemd/leakmon.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/leakmon.service
+	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/leakmon.service
+	install -m 0644 deploy/systemd/leakmon.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/leakmon.socket
+	test -e $(DESTDIR)/etc/leakmon/leakmon.yml || \
+		install -D -m 0644 deploy/leakmon.yml $(DESTDIR)/etc/leakmon/leakmon.yml
 
 clean:
 	$(Q)rm -rf build

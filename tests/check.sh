@@ -28,8 +28,8 @@ files() {
 	done | sort -u
 }
 
-# probe.c includes the skeleton, pprof.c what is made of profile.proto. The flags are the Makefile's own, so that both cannot differ.
-make -s --no-print-directory build/leakmon.skel.h build/user/render/profile.pb-c.h || exit 2
+# probe.c includes the skeleton, pprof.c what is made of profile.proto, assets.c the page's charts. The flags are the Makefile's own, so that both cannot differ.
+make -s --no-print-directory build/leakmon.skel.h build/user/render/profile.pb-c.h build/web/uPlot.js || exit 2
 flags=$(make -s --no-print-directory -f - print-flags <<'MAKE'
 include Makefile
 $(info $(lm_cflags))
@@ -102,8 +102,8 @@ layer() {
 # Modules of user space, lowest first: each includes only its own rank and those below.
 ranks=(
 	'lines|golang/record|yaml|web/assets'
-	'log|command|stacks|snapshot|changes|budget|notify|privileges|load|stays|exhaustion|limits|sockets|ksyms|proc|proc_files|proc_maps|kernel|output|live'
-	'opts|opts_table|waits|wait_names|wait_python|java_stacks|go_stacks|verdicts|owners|probe|resolver/[a-z_]+|golang/[a-z_]+|render/[a-z_]+'
+	'log|command|loop|stacks|snapshot|changes|budget|notify|privileges|capabilities|load|stays|exhaustion|limits|sockets|ksyms|proc|proc_files|proc_maps|kernel|output|live'
+	'opts|opts_[a-z]+|waits|wait_names|wait_python|java_stacks|go_stacks|verdicts|owners|probe|resolver/[a-z_]+|golang/[a-z_]+|render/[a-z_]+'
 	'history[a-z_]*'
 	'api[a-z_]*'
 	'http[a-z_]*|web_config'
@@ -113,7 +113,7 @@ ranks=(
 	'recall|monitor|monitor_place|monitor_judge|monitor_locks|monitor_go[a-z_]*'
 	'report_[a-z]+'
 	'report'
-	'session_locks|session_sockets|session_golang'
+	'session_locks|session_sockets|session_golang|session_memory'
 	'session'
 	'daemon_[a-z]+'
 	'watch|check|doctor|daemon'
@@ -167,6 +167,16 @@ absent() {
 	[ -z "$found" ] || { echo "$found"; return 1; }
 }
 
+# What would make markup, code or style of text, or ask another host; the page's policy forbids it, too.
+page_is_safe() {
+	absent '(inner|outer)HTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment|srcdoc|\beval\(|new Function|cssText|setHTML' \
+		'user/web/*.js' 'user/web/*.html' || return 1
+	absent 'createElement|setAttribute\([^"]' 'user/web/*.js' ':!user/web/dom.js' || return 1
+	absent '<[^>]*[[:space:]](style|on[a-z]+)=|<style|<script>|<script [^>]*>[^<]' 'user/web/*.html' || return 1
+	absent '(https?:)?//[a-z0-9.-]+[.][a-z]' 'user/web/*.html' 'user/web/*.css' || return 1
+	absent 'https?://' 'user/web/*.js' ':!user/web/dom.js'
+}
+
 no_notes_to_self() {
 	absent '\b(TO''DO|FIX''ME|XX''X)\b' ':!*.md'
 }
@@ -194,6 +204,7 @@ check "layers: who includes whom" layers
 check "${#c_all[@]} C files: formatting (mend with make format)" format
 check "${#shells[@]} shell scripts parse" shells_parse
 check "${#pythons[@]} Python files parse" pythons_parse
+check "the page makes no markup of text, and needs nothing from elsewhere" page_is_safe
 check "no notes to self" no_notes_to_self
 check "no path or host of one machine" no_machine_names
 echo "$passed passed, $failed failed"

@@ -6,13 +6,18 @@ set -u
 
 build="gcc make pkg-config libc6-dev clang bpftool libbpf-dev libelf-dev libdw-dev libjansson-dev libiberty-dev
        uthash-dev libseccomp-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler libmicrohttpd-dev libsqlite3-dev
-       libyaml-dev libcrypt-dev"
+       libyaml-dev libcrypt-dev libgnutls28-dev"
 # unit · check · fuzz (libFuzzer) · integration (C++, musl, addr2line, strip, setpriv, unshare, Java) · vm · bench ·
-# metrics (promtool, and a Prometheus that scrapes)
+# metrics (promtool, and a Prometheus that scrapes) · page (a browser, driven from outside) · deploy (amtool, an
+# Alertmanager; systemd-analyze)
 test="libcmocka-dev clang-format libclang-rt-dev python3 g++ musl-tools binutils util-linux qemu-system-x86 busybox-static cpio
-      linux-perf libbpf-tools openjdk-17-jdk-headless prometheus"
+      linux-perf libbpf-tools openjdk-17-jdk-headless prometheus prometheus-alertmanager openssl curl chromium
+      chromium-driver libcap2-bin systemd python3-yaml libseccomp2"
 # Where Debian has it apart, the program without its service.
 servers="nginx apache2-bin mariadb-server-core redis-tools libtomcat10-java tomcat10-common etcd-server caddy stress-ng"
+
+# It fetches the page's charts; another one than Debian's will do.
+command -v npm >/dev/null || build+=" npm"
 
 case ${1:-build} in
 build) wanted=$build ;;

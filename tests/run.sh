@@ -55,6 +55,8 @@ if part build make all unit-tests; then
 	part unit unit build
 	part "sanitizer build" make SAN=1 all unit-tests && part "unit, with sanitizers" unit build/san
 	part integration make integration
+	part page make page-tests
+	part deploy make deploy
 	part "corpus, 60 times as fast" make corpus-quick
 	# real Go bugs; that goroutines are those of the programs' own dumps is a part of integration (test_go.py)
 	part goker make goker-quick

@@ -23,7 +23,8 @@ struct lm_change {
 	enum lm_change_kind kind;
 	int64_t at_ns; /* wall-clock, of the report that shows it */
 	char id[17];
-	enum lm_level level, before; /* before: NONE if it is new */
+	enum lm_level level,
+		before; /* before: NONE if it is new; of what was withdrawn or has ended both are the last one */
 	enum lm_finding_type type;
 	uint32_t pid;
 	uint64_t site;
@@ -43,7 +44,9 @@ void lm_changes_free(struct lm_changes *changes);
  * -ENOMEM: then nothing was handed over, and the next report is compared with the one before. */
 int lm_changes_take(
 	struct lm_changes *changes, const struct lm_snapshot *snapshot, lm_change_handler *handler, void *context);
-/* A finding that was there before a restart: it is not new when it is found again. 0 or -ENOMEM. */
+/* A finding that was there before a restart: it is not new when it is found again. One that is not found again has
+ * ended when LM_CHANGES_GRACE_S have been watched: it takes some looks to find it. 0 or -ENOMEM. */
+#define LM_CHANGES_GRACE_S 60
 int lm_changes_remember(struct lm_changes *changes, const struct lm_change *change);
 
 #endif

@@ -8,10 +8,10 @@
 #include <linux/capability.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "user/capabilities.h"
 #include "user/kernel.h"
 #include "user/ksyms.h"
 #include "user/probe.h"
@@ -65,26 +65,33 @@ static bool opens(const char *path, int flags, char *why, size_t why_size)
 	return true;
 }
 
-static bool has_capability(unsigned capability, const char *name, char *why, size_t why_size)
+static bool has_capability(unsigned int number, char *why, size_t why_size)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {0};
+	for (size_t i = 0; i < LM_CAPABILITIES; i++) {
+		const struct lm_capability *capability = &lm_capabilities[i];
 
-	if (syscall(SYS_capget, &header, data) == 0 && data[capability / 32].effective & 1u << capability % 32)
-		return true;
-	snprintf(why, why_size, "this process has no %s", name);
+		if (capability->number != number)
+			continue;
+		if (lm_capability_held(capability))
+			return true;
+		snprintf(why, why_size, "this process has no %s", capability->name);
+	}
 	return false;
 }
 
 static bool reads_memory(char *why, size_t why_size)
 {
-	return has_capability(CAP_SYS_PTRACE, "CAP_SYS_PTRACE", why, why_size);
+	return has_capability(CAP_SYS_PTRACE, why, why_size);
+}
+
+static bool reads_others_files(char *why, size_t why_size)
+{
+	return has_capability(CAP_DAC_READ_SEARCH, why, why_size);
 }
 
 static bool opens_mapped_files(char *why, size_t why_size)
 {
-	return has_capability(CAP_SYS_ADMIN, "CAP_SYS_ADMIN", why, why_size) ||
-	       has_capability(CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE", why, why_size);
+	return has_capability(CAP_CHECKPOINT_RESTORE, why, why_size);
 }
 
 static bool starts_resolver(char *why, size_t why_size)
@@ -142,11 +149,13 @@ static const struct check checks[] = {
 	{"mapped files of other processes", opens_mapped_files, false,
 		"programs and libraries that were deleted or lie in containers have no symbols",
 		"run it as root, or give it CAP_CHECKPOINT_RESTORE"},
+	{"files that only their users may read", reads_others_files, false, "such programs have no symbols",
+		"run it as root, or give it CAP_DAC_READ_SEARCH"},
 	{"the resolver process", starts_resolver, true, "no user stacks",
 		"see whether processes can be started (ulimit -u, pids.max)"},
 	{"names of kernel functions", names_kernel_functions, false,
 		"kernel stacks are addresses, and some waits cannot be told apart",
-		"sudo sysctl kernel.kptr_restrict=1, and run it as root"},
+		"sudo sysctl kernel.kptr_restrict=1, and run it as root or give it CAP_SYSLOG"},
 	{"futex calls by fexit", lm_kernel_has_fexit, false,
 		"who last woke a futex is known only with --futex on or -p, which slows every system call of the "
 		"machine a little",

@@ -18,6 +18,8 @@ static void free_group(struct lm_groups *groups, struct lm_group *group)
 {
 	HASH_DEL(groups->table, group);
 	lm_stack_unref(groups->stacks, group->stack);
+	free(group->recalled);
+	free(group->stays_saved);
 	free(group->kernel_stack);
 	free(group->residents);
 	free(group->members);
@@ -72,6 +74,8 @@ int lm_groups_find(struct lm_groups *groups, const struct lm_place *place, struc
 		if (group->watch_start_ns < groups->watch_start_ns)
 			group->watch_start_ns = groups->watch_start_ns;
 		HASH_ADD(hh, groups->table, key, sizeof(group->key), group);
+		if (groups->made)
+			groups->made(group, groups->made_context);
 	}
 	*out = group;
 	return 0;
@@ -138,6 +142,15 @@ static void note_completed(const struct lm_groups *groups, struct lm_group *grou
 	}
 }
 
+void lm_groups_note_left(const struct lm_groups *groups, struct lm_group *group, uint64_t since_ns, uint64_t at_ns)
+{
+	group->departed++;
+	group->changed = true;
+	if (group->flag.level != LM_LEVEL_NONE || group->stuck.level != LM_LEVEL_NONE)
+		group->judged_ns = 0; /* what was said may hold no longer */
+	note_completed(groups, group, at_ns > since_ns ? at_ns - since_ns : 0, at_ns);
+}
+
 static void free_members(struct lm_group *group)
 {
 	free(group->residents);
@@ -169,13 +182,9 @@ void lm_groups_leave(struct lm_groups *groups, struct lm_resident *resident, uin
 	resident->group = NULL;
 	if (!group->count)
 		free_members(group);
-	group->departed++;
-	group->changed = true;
-	if (group->flag.level != LM_LEVEL_NONE || group->stuck.level != LM_LEVEL_NONE)
-		group->judged_ns = 0; /* what was said may hold no longer */
 	if (!group->count)
 		group->emptied_ns = at_ns;
-	note_completed(groups, group, at_ns > since_ns ? at_ns - since_ns : 0, at_ns);
+	lm_groups_note_left(groups, group, since_ns, at_ns);
 }
 
 static void take_sample(const struct lm_groups *groups, struct lm_group *group, uint64_t now_ns)

@@ -49,6 +49,24 @@ struct lm_flag {
 	uint64_t demanded_age_ns; /* after a withdrawal: survivors must be older than this; 0 = none yet */
 };
 
+/* A resident of before a restart, see recall.h. */
+struct lm_recalled {
+	uint64_t id, start_ns, since_ns;
+	bool ticks; /* its stay was a row of waits, which timers ended */
+	bool back;  /* it is there again */
+};
+
+/* What of a group stands on disk already, so that it is written only when that changes. */
+struct lm_recall_state {
+	bool once;
+	int64_t arrived, departed;
+	enum lm_level flag_level, verdict_level;
+};
+struct lm_stays_saved {
+	uint64_t len;
+	uint32_t completed[LM_VERDICT_HISTOGRAM];
+};
+
 struct lm_group {
 	struct lm_group_key key;
 	enum lm_site_kind kind;     /* of the residents: whoever embeds them */
@@ -88,6 +106,12 @@ struct lm_group {
 	unsigned int guards; /* enum lm_verdict_guards, those that only the caller can know */
 	int64_t piled_up;    /* members that wait for locks whose owners are known */
 
+	struct lm_recalled *recalled; /* by id; NULL: none is waited for */
+	size_t recalled_len;
+	uint64_t recalled_ns, saved_ns; /* when they were restored, and when saved */
+	struct lm_recall_state saved;
+	struct lm_stays_saved *stays_saved; /* NULL: nothing was saved */
+
 	/* over the present residents; valid while !changed */
 	bool changed;
 	uint64_t oldest_ns, newest_ns, median_ns; /* of the present waits that are known; 0: none is, of the median:
@@ -103,6 +127,9 @@ struct lm_groups {
 	struct lm_stacks *stacks;
 	uint64_t watch_start_ns, horizon_ns;
 	size_t empty_max; /* groups without members that are kept for their history */
+	void (*made)(
+		struct lm_group *group, void *context); /* called for a new one that nobody has joined; may be NULL */
+	void *made_context;
 };
 
 /* Finds or makes the group of this place; takes its own reference of the stack. 0 or -ENOMEM. */
@@ -116,6 +143,9 @@ void lm_groups_wait_again(struct lm_resident *resident, uint64_t wait_since_ns);
 struct lm_verdict_member *lm_resident_member(const struct lm_resident *resident);
 /* It has left, at that time. Does nothing if it is in no group. */
 void lm_groups_leave(struct lm_groups *groups, struct lm_resident *resident, uint64_t at_ns);
+
+/* One who is no resident, since he was one before a restart, has left at that time. */
+void lm_groups_note_left(const struct lm_groups *groups, struct lm_group *group, uint64_t since_ns, uint64_t at_ns);
 
 /* Once a look: takes samples of the counts and lets go of groups that are long empty. */
 void lm_groups_tick(struct lm_groups *groups, uint64_t now_ns);

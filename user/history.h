@@ -45,7 +45,8 @@ int lm_history_end(struct lm_history *history);
 void lm_history_abandon(struct lm_history *history);
 
 /* The sites of a report with their counts and stacks: a point for each site, and for each Go program its goroutines, GC
- * count and live heap. Text of stacks is kept once for a site. */
+ * count and live heap. Text of stacks is kept once for a site. Unchanged counts are not written again: what a point
+ * tells holds until the next one. */
 int lm_history_put_snapshot(struct lm_history *history, const struct lm_snapshot *snapshot);
 int lm_history_put_change(struct lm_history *history, const struct lm_change *change);
 
@@ -71,7 +72,8 @@ int lm_history_open_findings(struct lm_history *history, lm_change_handler *hand
 /* Questions. from and to are wall-clock ns; 0: without bound. Rows come in the order of time. */
 struct lm_history_point {
 	int64_t at_ns;
-	int64_t step_ns; /* how much time it stands for: counts are the largest in it */
+	int64_t step_ns; /* how much time it stands for: counts are the largest in it; a count that did not change holds
+			    for one long step */
 	uint32_t pid;
 	const char *comm;
 	int64_t count, arrived, departed;
@@ -117,7 +119,8 @@ void lm_history_set_max_bytes(struct lm_history *history, uint64_t max_bytes);
 
 /* Of all its files; -1 = not known. */
 int64_t lm_history_bytes(const struct lm_history *history);
-/* What went wrong last, for a person; NULL if the last transaction was written. */
+/* What went wrong last, for a person, or what of the last report was left out for want of room; NULL if the last
+ * transaction was written whole. */
 const char *lm_history_trouble(const struct lm_history *history);
 
 #endif

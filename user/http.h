@@ -17,7 +17,8 @@ struct lm_http;
 struct lm_http_config {
 	const char *const *listen; /* "127.0.0.1:9469", "[::1]:9469", ":9469" = every address */
 	size_t listen_len;
-	const int *sockets; /* that listen already, from socket activation: in place of listen; taken over */
+	const int *sockets; /* that listen already, from socket activation: in place of listen; taken over if it
+			       succeeds */
 	size_t sockets_len;
 	const char
 		*web_config; /* a file in the format of the Prometheus exporter-toolkit, NULL: plain, for everybody */

@@ -22,7 +22,8 @@ static struct {
 	lm_log_sink *sink; /* NULL: stderr */
 	void *context;
 	enum lm_log_level level;
-} log_state = {.level = LM_LOG_WARNING};
+	bool is_journal;
+} log_state = {.level = LM_LOG_NOTICE};
 
 void lm_log_set_sink(lm_log_sink *sink, void *context)
 {
@@ -33,6 +34,11 @@ void lm_log_set_sink(lm_log_sink *sink, void *context)
 void lm_log_set_level(enum lm_log_level level)
 {
 	log_state.level = level;
+}
+
+void lm_log_for_journal(bool is_journal)
+{
+	log_state.is_journal = is_journal;
 }
 
 /* Length of the UTF-8 character at text if it may stand in a line, else 0: controls (C1 too), line separators, marks
@@ -111,7 +117,10 @@ static void write_line(const char *line, size_t len)
 void lm_log(enum lm_log_level level, const char *format, ...)
 {
 	char text[LINE_BYTES], line[LINE_BYTES + sizeof(PREFIX)];
-	const size_t prefix_len = sizeof(PREFIX) - 1;
+	/* those of syslog(3) */
+	static const char *const priorities[] = {"<3>", "<4>", "<5>", "<6>", "<7>"};
+	const char *prefix = log_state.is_journal ? priorities[level] : PREFIX;
+	const size_t prefix_len = strlen(prefix);
 	int saved_errno = errno;
 	va_list args;
 	size_t len;
@@ -123,7 +132,7 @@ void lm_log(enum lm_log_level level, const char *format, ...)
 	va_end(args);
 	if (!len)
 		snprintf(text, sizeof(text), "%s", format);
-	memcpy(line, PREFIX, prefix_len);
+	memcpy(line, prefix, prefix_len);
 	/* one byte is kept for the end of the line */
 	len = prefix_len + escape(text, line + prefix_len, sizeof(line) - prefix_len - 1);
 	if (log_state.sink) {

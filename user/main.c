@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "user/check.h"
+#include "user/daemon.h"
 #include "user/doctor.h"
 #include "user/log.h"
 #include "user/opts.h"
@@ -12,7 +13,7 @@
 
 #define RESOLVER_SOCKET_FD 3
 
-static int run(const struct lm_config *config)
+static int run(int argc, char **argv, struct lm_config *config)
 {
 	switch (config->mode) {
 	case LM_MODE_HELP:
@@ -25,6 +26,8 @@ static int run(const struct lm_config *config)
 		return lm_doctor_run(stdout);
 	case LM_MODE_CHECK:
 		return lm_check_run(config);
+	case LM_MODE_DAEMON:
+		return lm_daemon_run(argc, argv, config);
 	default:
 		return lm_watch_run(config);
 	}
@@ -42,7 +45,7 @@ int main(int argc, char **argv)
 		return code;
 	if (config.verbose)
 		lm_log_set_level(LM_LOG_INFO);
-	code = run(&config);
+	code = run(argc, argv, &config);
 	lm_opts_free(&config);
 	return code;
 }

@@ -591,6 +591,7 @@ static void remove_unseen(struct lm_monitor *monitor)
 void lm_monitor_end_look(struct lm_monitor *monitor, bool complete)
 {
 	settle_all_woken(monitor);
+	monitor->look_complete = complete;
 	if (complete)
 		remove_unseen(monitor);
 }

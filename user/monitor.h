@@ -69,6 +69,7 @@ struct lm_lock_wait {
 	struct lm_owner_read read;
 	struct lm_owner owner;
 	uint64_t first_read_ns, last_read_ns; /* the first and last read of this owner; 0: not read yet */
+	uint64_t missed_ns;                   /* the first look after which this owner was not there; 0: it was */
 };
 
 struct lm_thread {
@@ -185,6 +186,8 @@ struct lm_monitor {
 	struct lm_watched *watched; /* NULL: everything */
 	size_t watched_len;
 	uint64_t look, now_ns, watch_start_ns;
+	bool look_complete; /* the last one */
+	bool owners_missed; /* by the last analysis of locks, and not by those before */
 	uint64_t last_process_number;
 	struct lm_monitor_counters counters;
 	struct lm_group **connections; /* groups of connections, while verdicts are reached */
@@ -239,7 +242,8 @@ void lm_thread_forget_owner(struct lm_thread *thread);
 void lm_thread_set_owner(struct lm_thread *thread, const struct lm_owner *owner, uint64_t now_ns);
 
 /* Finds deadlocks, locks without an owner and pile-ups among what was read, after a look that followed the reads.
- * Before lm_monitor_judge. 0 or -ENOMEM. */
+ * Where an owner was not there (owners_missed) it takes another read, look and analysis to say that it is gone. Before
+ * lm_monitor_judge. 0 or -ENOMEM. */
 int lm_monitor_analyse_locks(struct lm_monitor *monitor);
 void lm_monitor_drop_lock_findings(struct lm_monitor *monitor);
 

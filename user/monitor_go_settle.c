@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "user/monitor_go_state.h"
+#include "user/recall.h"
 
 #define AWAY_LOOKS 3 /* so many looks in a row cannot read where it is: then it is not there */
 
@@ -62,6 +63,10 @@ static int join(struct lm_monitor *monitor, struct lm_process *process, struct l
 	lm_go_list(process->go, goroutine, LM_GO_LIST_NONE);
 	if (stack)
 		goroutine->creator = stack->creator;
+	if (lm_recall_since(group, (struct lm_recall_id){.id = goroutine->goid}, goroutine->resident.wait_since_ns,
+		    &goroutine->since_ns) &&
+		!goroutine->resident.wait_since_ns)
+		goroutine->resident.wait_since_ns = goroutine->since_ns;
 	fill_member(goroutine, &member);
 	return lm_groups_join(group, &goroutine->resident, &member);
 }

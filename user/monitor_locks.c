@@ -94,8 +94,9 @@ static bool exists_elsewhere(const struct lm_monitor *monitor, const struct lm_t
 	       monitor->config.thread_exists(waiter->lock->owner.tid);
 }
 
-/* An owner that is not among the threads of the process is gone; of a shared lock it may be one that is not watched. */
-static bool is_gone(const struct analysis *analysis, const struct lm_thread *waiter, const struct lm_thread *owner)
+/* An owner that is not among the threads of the process has ended; of a shared lock it may be one that is not watched.
+ */
+static bool is_missing(const struct analysis *analysis, const struct lm_thread *waiter, const struct lm_thread *owner)
 {
 	const struct lm_owner *on_record = &waiter->lock->owner;
 
@@ -107,6 +108,23 @@ static bool is_gone(const struct analysis *analysis, const struct lm_thread *wai
 	if (!on_record->tid || !waiter->own_tid)
 		return false;
 	return !on_record->process_shared || !exists_elsewhere(analysis->monitor, waiter);
+}
+
+/* Between a read and the look after it an owner may have passed the lock on and ended, unseen by those who sleep on. So
+ * a lock has lost its owner only if it names one that an earlier look had missed. */
+static bool is_gone(struct analysis *analysis, const struct lm_thread *waiter, const struct lm_thread *owner)
+{
+	struct lm_lock_wait *lock = waiter->lock;
+
+	if (!is_missing(analysis, waiter, owner)) {
+		lock->missed_ns = 0;
+		return false;
+	}
+	if (!lock->missed_ns && analysis->monitor->look_complete) {
+		lock->missed_ns = analysis->monitor->now_ns;
+		analysis->monitor->owners_missed = true;
+	}
+	return lock->missed_ns && lock->last_read_ns > lock->missed_ns;
 }
 
 static void add_edge(struct analysis *analysis, struct lm_thread *waiter)
@@ -126,7 +144,7 @@ static void add_edge(struct analysis *analysis, struct lm_thread *waiter)
 		.object = lock->owner.lock,
 		.strength = lock->owner.strength,
 		.owner_gone = gone,
-		.confirmed = lock->last_read_ns - lock->first_read_ns >= APART_NS,
+		.confirmed = lock->last_read_ns - (gone ? lock->missed_ns : lock->first_read_ns) >= APART_NS,
 	};
 	analysis->waiters[analysis->len++] = waiter;
 }
@@ -336,8 +354,10 @@ int lm_monitor_analyse_locks(struct lm_monitor *monitor)
 {
 	struct analysis analysis = {.monitor = monitor};
 	struct lm_lockgraph graph = {0};
-	int error = collect_edges(&analysis);
+	int error;
 
+	monitor->owners_missed = false;
+	error = collect_edges(&analysis);
 	lm_monitor_drop_lock_findings(monitor);
 	if (!error) {
 		mark_threads(&analysis);
@@ -383,8 +403,10 @@ void lm_thread_set_owner(struct lm_thread *thread, const struct lm_owner *owner,
 		lock->last_read_ns = 0;
 		return;
 	}
-	if (!lock->last_read_ns || !is_same(&lock->owner, owner))
+	if (!lock->last_read_ns || !is_same(&lock->owner, owner)) {
 		lock->first_read_ns = now_ns;
+		lock->missed_ns = 0;
+	}
 	lock->owner = *owner;
 	lock->last_read_ns = now_ns;
 }

@@ -8,6 +8,7 @@
 
 #include "user/go_stacks.h"
 #include "user/monitor.h"
+#include "user/recall.h"
 
 static bool blocked_long_enough(const struct lm_monitor *monitor, const struct lm_thread *thread)
 {
@@ -215,6 +216,8 @@ static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 		lm_groups_leave(&monitor->groups, &thread->resident, thread->wait_since_ns);
 		thread->stay_since_ns = thread->wait_since_ns;
 	}
+	lm_recall_since(group, (struct lm_recall_id){.id = thread->tid, .start_ns = thread->start_ns},
+		thread->wait_since_ns, &thread->stay_since_ns);
 	lm_thread_fill_member(thread, &member);
 	return lm_groups_join(group, &thread->resident, &member);
 }
@@ -237,6 +240,8 @@ int lm_monitor_settle(struct lm_monitor *monitor)
 		lm_load_note(&process->load, monitor->now_ns, monitor->config.horizon_ns / LM_VERDICT_STEPS_PER_HORIZON,
 			process->cpu_ns);
 	}
+	for (struct lm_group *group = monitor->groups.table; group; group = group->hh.next)
+		lm_recall_settle(&monitor->groups, group, monitor->now_ns);
 	lm_groups_tick(&monitor->groups, monitor->now_ns);
 	return 0;
 }

@@ -9,44 +9,64 @@
 
 #define WATCHING (1 << LM_MODE_LIVE | 1 << LM_MODE_SNAPSHOT)
 #define CHECK (1 << LM_MODE_CHECK)
-#define EVERY (WATCHING | CHECK | 1 << LM_MODE_DOCTOR)
+#define DAEMON (1 << LM_MODE_DAEMON)
+#define EVERY (WATCHING | CHECK | DAEMON | 1 << LM_MODE_DOCTOR)
 
 const struct lm_option_row lm_option_rows[LM_OPTION_ROWS] = {
-	{"What to watch:", 0, NULL, GROUP_WHAT, WATCHING | CHECK, NULL},
-	{"pid", 'p', "LIST", GROUP_WHAT, WATCHING,
+	{"What to watch:", 0, NULL, GROUP_WHAT, WATCHING | CHECK | DAEMON, NULL},
+	{"pid", 'p', "LIST", GROUP_WHAT, WATCHING | DAEMON,
 		"these processes, all their threads: PIDs with commas between them; may be repeated. "
 		"Without it: the whole machine"},
-	{"min-blocked", KEY_MIN_BLOCKED, "DUR", GROUP_WHAT, WATCHING | CHECK,
+	{"min-blocked", KEY_MIN_BLOCKED, "DUR", GROUP_WHAT, WATCHING | CHECK | DAEMON,
 		"count only threads that are blocked for at least this long (default 1s)"},
-	{"kernel-threads", 'k', NULL, GROUP_WHAT, WATCHING, "kernel threads too"},
-	{"futex", KEY_FUTEX, "WHEN", GROUP_WHAT, WATCHING | CHECK,
+	{"kernel-threads", 'k', NULL, GROUP_WHAT, WATCHING | DAEMON, "kernel threads too"},
+	{"futex", KEY_FUTEX, "WHEN", GROUP_WHAT, WATCHING | CHECK | DAEMON,
 		"the programs that see futex calls: auto (default) = where they tax nothing but futex calls, or "
 		"with -p; on; off"},
 	{"for", KEY_FOR, "DUR", GROUP_WHAT, CHECK,
 		"end COMMAND after this long, if it runs so long. Without --horizon, half of it is the horizon: the "
 		"shortest time in which a leak can be called likely"},
-	{"Findings:", 0, NULL, GROUP_JUDGE, WATCHING | CHECK, NULL},
-	{"horizon", KEY_HORIZON, "DUR", GROUP_JUDGE, WATCHING | CHECK,
+	{"Findings:", 0, NULL, GROUP_JUDGE, WATCHING | CHECK | DAEMON, NULL},
+	{"horizon", KEY_HORIZON, "DUR", GROUP_JUDGE, WATCHING | CHECK | DAEMON,
 		"the shortest history over which growth may be called likely (default 30m); every time constant of "
 		"the verdicts scales with it"},
-	{"min-level", KEY_MIN_LEVEL, "LEVEL", GROUP_JUDGE, WATCHING | CHECK,
+	{"min-level", KEY_MIN_LEVEL, "LEVEL", GROUP_JUDGE, WATCHING | CHECK | DAEMON,
 		"show findings from this level: suspect (default), likely or confirmed"},
-	{"fail-on", KEY_FAIL_ON, "LEVEL", GROUP_JUDGE, WATCHING | CHECK,
+	{"fail-on", KEY_FAIL_ON, "LEVEL", GROUP_JUDGE, WATCHING | CHECK | DAEMON,
 		"exit 1 if there was a finding from this level (check: likely unless it is given)"},
-	{"Output:", 0, NULL, GROUP_OUTPUT, WATCHING | CHECK, NULL},
-	{"json", 'j', NULL, GROUP_OUTPUT, WATCHING, "the same as --format json"},
-	{"format", KEY_FORMAT, "FMT", GROUP_OUTPUT, WATCHING,
+	{"Output:", 0, NULL, GROUP_OUTPUT, WATCHING | CHECK | DAEMON, NULL},
+	{"json", 'j', NULL, GROUP_OUTPUT, WATCHING | DAEMON, "the same as --format json"},
+	{"format", KEY_FORMAT, "FMT", GROUP_OUTPUT, WATCHING | DAEMON,
 		"text (default); json: one report a line; collapsed: stacks for flame graphs; pprof: for go tool "
 		"pprof; "
 		"speedscope. Of the last two a file holds one report, the last"},
-	{"output", 'o', "FILE", GROUP_OUTPUT, WATCHING | CHECK,
+	{"output", 'o', "FILE", GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
 		"write there instead of standard output, to a temporary file beside it that replaces it at the end"},
-	{"top", KEY_TOP, "N", GROUP_OUTPUT, WATCHING,
+	{"top", KEY_TOP, "N", GROUP_OUTPUT, WATCHING | DAEMON,
 		"show N sites, 0 = all (default: 20 in text, all in the other formats)"},
-	{"members", KEY_MEMBERS, "N", GROUP_OUTPUT, WATCHING | CHECK,
+	{"members", KEY_MEMBERS, "N", GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
 		"threads listed for each site in JSON (default 5)"},
-	{"color", KEY_COLOR, "WHEN", GROUP_OUTPUT, WATCHING | CHECK,
+	{"color", KEY_COLOR, "WHEN", GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
 		"auto (default) = on a terminal, unless NO_COLOR is set; always; never. Only text has any"},
+	{"The daemon:", 0, NULL, GROUP_DAEMON, DAEMON, NULL},
+	{"config", KEY_CONFIG, "FILE", GROUP_DAEMON, DAEMON,
+		"read the options from this file (YAML, the keys are the long options); the command line wins"},
+	{"check-config", KEY_CHECK_CONFIG, NULL, GROUP_DAEMON, DAEMON,
+		"only check the files of --config and --web-config, and exit"},
+	{"interval", KEY_INTERVAL, "DUR", GROUP_DAEMON, DAEMON, "the time between reports (default 10s)"},
+	{"listen", KEY_LISTEN, "ADDR:PORT", GROUP_DAEMON, DAEMON,
+		"serve HTTP there (default " LM_LISTEN_DEFAULT "); may be repeated; \":PORT\" = on every address"},
+	{"web-config", KEY_WEB_CONFIG, "FILE", GROUP_DAEMON, DAEMON,
+		"TLS and basic auth: a web configuration file of the Prometheus exporter-toolkit"},
+	{"metrics-max-series", KEY_MAX_SERIES, "N", GROUP_DAEMON, DAEMON, "the most series in /metrics (default 500)"},
+	{"state-dir", KEY_STATE_DIR, "DIR", GROUP_DAEMON, DAEMON,
+		"where the history is kept (default /var/lib/leakmon)"},
+	{"retention", KEY_RETENTION, "DUR", GROUP_DAEMON, DAEMON, "how long it is kept (default 30d)"},
+	{"cpu-limit", KEY_CPU_LIMIT, "PERCENT", GROUP_DAEMON, DAEMON,
+		"the most of one CPU that it uses, by looking more rarely (default 5, 0 = no limit)"},
+	{"memory-limit", KEY_MEMORY_LIMIT, "SIZE", GROUP_DAEMON, DAEMON,
+		"the most memory that it uses, by giving up file names and lines, then history (default 512M, 0 = no "
+		"limit)"},
 	{"Other:", 0, NULL, GROUP_ABOUT, EVERY, NULL},
 	{"verbose", 'v', NULL, GROUP_ABOUT, EVERY, "say on standard error what is done"},
 	{"help", 'h', NULL, GROUP_ABOUT, EVERY, "this text, or with a mode the help of that mode"},
@@ -56,13 +76,14 @@ const struct lm_option_row lm_option_rows[LM_OPTION_ROWS] = {
 const struct lm_mode_row lm_mode_rows[] = {
 	{NULL, LM_MODE_LIVE,
 		"[OPTION...] [INTERVAL [COUNT]]\nsnapshot [OPTION...]\n"
-		"check [OPTION...] -- COMMAND [ARG...]\ndoctor [OPTION...]",
+		"check [OPTION...] -- COMMAND [ARG...]\ndaemon [OPTION...]\ndoctor [OPTION...]",
 		"leakmon shows which stacks hold blocked threads that came and never left, since\n"
 		"when, and on what they wait.\n\n"
 		"Without a mode: the live view of the machine, worst first; with INTERVAL (1,\n"
 		"500ms, 2s, 1m) a report every INTERVAL, COUNT times. Modes:\n"
 		"  snapshot   one report from one look, then exit\n"
 		"  check      run a command, watch it and all that it starts, exit 1 if it leaks\n"
+		"  daemon     runs for ever: history, HTTP, metrics\n"
 		"  doctor     what works on this machine, what does not, and what mends it",
 		"DUR and INTERVAL: 500ms, 2s, 1m, 1h, 2d; a number alone is seconds.\n\n"
 		"Exit codes:\n"
@@ -98,6 +119,19 @@ const struct lm_mode_row lm_mode_rows[] = {
 		"Examples:\n"
 		"  sudo leakmon check --horizon 20s -- ./integration-tests\n"
 		"  sudo leakmon check --for 2m -- ./server --port 8080"},
+	{"daemon", LM_MODE_DAEMON, "daemon [OPTION...]",
+		"Runs until it is told to end (SIGTERM): looks every second, keeps a history, and\n"
+		"serves a page, metrics, profiles and JSON over HTTP on " LM_LISTEN_DEFAULT ".\n"
+		"SIGHUP reads the configuration again, SIGUSR1 logs a report. With --format or -o\n"
+		"each report is also written to standard output, or replaces FILE.",
+		"DUR: 500ms, 2s, 1m, 1h, 2d; a number alone is seconds. SIZE: 64M, 2G.\n\n"
+		"Exit codes: 0 it was told to end (1 with --fail-on and a finding from that level),\n"
+		"2 it failed, 64 wrong usage or configuration, 77 no privilege, or a kernel that\n"
+		"lacks a feature.\n\n"
+		"Examples:\n"
+		"  sudo leakmon daemon\n"
+		"  sudo leakmon daemon --config /etc/leakmon/leakmon.yml --check-config\n"
+		"  sudo leakmon daemon --listen :9469 --web-config /etc/leakmon/web.yml"},
 	{"doctor", LM_MODE_DOCTOR, "doctor [OPTION...]",
 		"Says what of leakmon works on this machine, what does not, what that costs, and\n"
 		"what mends it.",

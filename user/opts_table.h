@@ -19,9 +19,19 @@ enum lm_option_key {
 	KEY_FUTEX,
 	KEY_COLOR,
 	KEY_FOR,
+	KEY_CONFIG,
+	KEY_CHECK_CONFIG,
+	KEY_LISTEN,
+	KEY_STATE_DIR,
+	KEY_WEB_CONFIG,
+	KEY_MAX_SERIES,
+	KEY_RETENTION,
+	KEY_INTERVAL,
+	KEY_CPU_LIMIT,
+	KEY_MEMORY_LIMIT,
 };
 
-enum lm_option_group { GROUP_WHAT = 1, GROUP_JUDGE, GROUP_OUTPUT, GROUP_HOW, GROUP_ABOUT };
+enum lm_option_group { GROUP_WHAT = 1, GROUP_JUDGE, GROUP_OUTPUT, GROUP_DAEMON, GROUP_ABOUT };
 
 struct lm_option_row {
 	const char *name;
@@ -32,7 +42,7 @@ struct lm_option_row {
 	const char *help; /* NULL: a heading, in name */
 };
 
-#define LM_OPTION_ROWS 21
+#define LM_OPTION_ROWS 32
 extern const struct lm_option_row lm_option_rows[LM_OPTION_ROWS];
 
 /* The mode words, and what their help begins and ends with. The row without a word is the one for none. */

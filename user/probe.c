@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "leakmon.skel.h"
+#include "user/capabilities.h"
 #include "user/kernel.h"
 #include "user/log.h"
 
@@ -173,11 +175,19 @@ static int attach_futex_tracepoints(struct lm_probe *probe)
 
 static int explain_load_failure(struct lm_probe_error *error, int errnum)
 {
+	char missing[64];
+
+	if ((errnum == -EPERM || errnum == -EACCES) && lm_capabilities_missing(true, missing, sizeof(missing)))
+		return fail(error, errnum, true,
+			"no privilege to load BPF programs: this process has no %s: run it as root (sudo leakmon …), "
+			"or "
+			"give it CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE",
+			missing);
 	if (errnum == -EPERM || errnum == -EACCES)
 		return fail(error, errnum, true,
-			"no privilege to load BPF programs: run it as root (sudo leakmon …), or give it CAP_BPF, "
-			"CAP_PERFMON and "
-			"CAP_SYS_PTRACE; if it is root already, the kernel is locked down (see leakmon doctor)");
+			"the kernel refuses to load BPF programs though this process has CAP_BPF and CAP_PERFMON: it "
+			"is "
+			"locked down (see leakmon doctor)");
 	return fail(error, errnum, false,
 		"the BPF programs could not be loaded: %s; run again with -v -v for the kernel's words",
 		strerror(-errnum));
@@ -205,9 +215,13 @@ static int attach(struct lm_probe *probe, const struct lm_probe_config *config, 
 		return fail(error, result, false, "the BPF programs could not be attached: %s", strerror(-result));
 	result = attach_futex_tracepoints(probe);
 	if (result) {
-		lm_warning(
-			"the futex tracepoints could not be attached: %s; going on without them (--futex off says so)",
-			strerror(-result));
+		lm_warning("the futex tracepoints could not be attached: %s; going on without them (--futex off says "
+			   "so)%s",
+			strerror(-result),
+			result == -EPERM && !lm_capability_effective(CAP_SYS_ADMIN)
+				? "; without CAP_SYS_ADMIN they need a tracefs: mount -t tracefs tracefs "
+				  "/sys/kernel/tracing"
+				: "");
 		probe->futex = LM_PROBE_FUTEX_NONE;
 	}
 	if (probe->skel->rodata->filter_mode == FILTER_MARKED) {

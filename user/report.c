@@ -11,6 +11,7 @@
 #define NS_PER_S 1e9
 /* Objects shared by this few of the members are one queue's: VERDICTS.md, "One shared wait object". */
 #define SHARED_OBJECT_SHARE 0.2
+#define FEW_MEMBERS 64 /* found in one pass over all; more are sorted */
 
 int64_t lm_report_wall_time(const struct lm_report *report, uint64_t boot_ns)
 {
@@ -156,10 +157,55 @@ static int fill_goroutines(const struct lm_report *report, const struct lm_resid
 	return lm_report_go_site(report, oldest[0]->group, oldest[0], channels, len, site);
 }
 
+static int by_wait(const void *a, const void *b)
+{
+	const struct lm_resident *x = *(const struct lm_resident *const *)a, *y = *(const struct lm_resident *const *)b;
+
+	return (x->wait_since_ns > y->wait_since_ns) - (x->wait_since_ns < y->wait_since_ns);
+}
+
+/* Puts the resident into its place among the oldest, of which there is room for `most`. Returns how many there are. */
+static size_t insert_by_wait(
+	const struct lm_resident **oldest, size_t len, size_t most, const struct lm_resident *resident)
+{
+	size_t at;
+
+	if (len == most && oldest[len - 1]->wait_since_ns <= resident->wait_since_ns)
+		return len;
+	if (len < most)
+		len++;
+	for (at = len - 1; at && oldest[at - 1]->wait_since_ns > resident->wait_since_ns; at--)
+		oldest[at] = oldest[at - 1];
+	oldest[at] = resident;
+	return len;
+}
+
+/* The residents that have waited longest, oldest first: a few of them in one pass. NULL: out of memory. */
+static const struct lm_resident **find_oldest(
+	const struct lm_report *report, const struct lm_group *group, size_t most, size_t *found)
+{
+	bool few = most <= FEW_MEMBERS;
+	size_t count = group->count, len = 0;
+	const struct lm_resident **oldest = lm_arena_alloc(report->arena, (few ? most : count) * sizeof(*oldest));
+
+	if (!oldest)
+		return NULL;
+	for (size_t i = 0; i < count && few; i++)
+		len = insert_by_wait(oldest, len, most, group->residents[i]);
+	if (!few) {
+		for (size_t i = 0; i < count; i++)
+			oldest[i] = group->residents[i];
+		qsort(oldest, count, sizeof(*oldest), by_wait);
+		len = most;
+	}
+	*found = len;
+	return oldest;
+}
+
 /* Those that have waited longest, oldest first. */
 static int fill_members(const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_site *site)
 {
-	size_t wanted = report->monitor->config.members, len = 0;
+	size_t wanted = report->monitor->config.members, len;
 	const struct lm_resident **oldest;
 	struct lm_snapshot_member *members;
 
@@ -167,26 +213,13 @@ static int fill_members(const struct lm_report *report, const struct lm_group *g
 		return lm_report_go_site(report, group, group->residents[0], NULL, 0, site);
 	if (!wanted)
 		return 0;
-	oldest = lm_arena_alloc(report->arena, wanted * sizeof(*oldest));
+	/* what is asked for may be far more than there is: --members 100000 of each of a thousand sites */
+	if (wanted > (size_t)group->count)
+		wanted = group->count;
+	oldest = find_oldest(report, group, wanted, &len);
 	members = lm_arena_alloc(report->arena, wanted * sizeof(*members));
 	if (!oldest || !members)
 		return -ENOMEM;
-	for (int64_t i = 0; i < group->count; i++) {
-		const struct lm_resident *resident = group->residents[i];
-		size_t at = len;
-
-		if (len == wanted && oldest[len - 1]->wait_since_ns <= resident->wait_since_ns)
-			continue;
-		if (len < wanted)
-			len++;
-		else
-			at = len - 1;
-		while (at && oldest[at - 1]->wait_since_ns > resident->wait_since_ns) {
-			oldest[at] = oldest[at - 1];
-			at--;
-		}
-		oldest[at] = resident;
-	}
 	for (size_t i = 0; i < len && group->kind == LM_SITE_THREAD; i++)
 		fill_member(report, oldest[i], &members[i]);
 	site->members = members;

@@ -267,7 +267,7 @@ static void add(const struct lm_report *report, struct lm_snapshot_process *out,
 static const char *why_no_goroutines(const struct lm_process *process)
 {
 	if (process->kernel_thread)
-		return "a kernel thread";
+		return LM_WHY_KERNEL_THREAD;
 	if (process->go)
 		return process->go->why;
 	return process->facts.unresolved ? process->facts.unresolved : "not looked for yet";

@@ -12,16 +12,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "user/capabilities.h"
 #include "user/ksyms.h"
 #include "user/limits.h"
 #include "user/log.h"
 #include "user/monitor.h"
+#include "user/privileges.h"
 #include "user/probe.h"
 #include "user/proc.h"
 #include "user/report.h"
 #include "user/resolver/client.h"
 #include "user/session_golang.h"
 #include "user/session_locks.h"
+#include "user/session_memory.h"
 #include "user/session_sockets.h"
 #include "user/stacks.h"
 
@@ -47,6 +50,7 @@ struct lm_session {
 	uint64_t looks_truncated, skipped_processes;
 	uint64_t locks_read_ns;
 	double scan_s;
+	struct lm_session_memory memory;
 	bool look_complete; /* of the look under way: END has come */
 	struct lm_thread *wanted[UNWIND_BATCH];
 	struct lm_unwind_request requests[UNWIND_BATCH];
@@ -172,6 +176,15 @@ static int open_probe(struct lm_session *session)
 	return 0;
 }
 
+/* Before the resolver is started: who may not change to another user may not end a process of that either. */
+static void drop_privileges(const struct lm_session *session)
+{
+	int error = session->config->mode == LM_MODE_DAEMON ? lm_privileges_keep_few() : 0;
+
+	if (error)
+		lm_warning("privileges that are not needed could not be dropped: %s", strerror(-error));
+}
+
 static int open_resolver(struct lm_session *session)
 {
 	const struct lm_resolver_config config = {
@@ -220,6 +233,15 @@ static void open_ksyms(struct lm_session *session)
 		lm_warning("kernel functions have no names: /proc/kallsyms: %s", strerror(-error));
 }
 
+/* Once, before anything goes without: each line says what is lost. */
+static void tell_missing_capabilities(void)
+{
+	for (size_t i = 0; i < LM_CAPABILITIES; i++) {
+		if (!lm_capability_held(&lm_capabilities[i]))
+			lm_warning("this process has no %s: %s", lm_capabilities[i].name, lm_capabilities[i].cost);
+	}
+}
+
 int lm_session_open(const struct lm_config *config, pid_t family, struct lm_session **out)
 {
 	struct lm_session *session = calloc(1, sizeof(*session));
@@ -238,11 +260,14 @@ int lm_session_open(const struct lm_config *config, pid_t family, struct lm_sess
 	if (!code)
 		code = open_probe(session);
 	if (!code)
+		drop_privileges(session);
+	if (!code)
 		code = open_resolver(session);
 	if (code) {
 		lm_session_close(session);
 		return code;
 	}
+	tell_missing_capabilities();
 	open_ksyms(session);
 	*out = session;
 	return 0;
@@ -502,11 +527,22 @@ static void fill_losses(struct lm_session *session, struct lm_snapshot_losses *l
 	losses->skipped_processes = session->skipped_processes;
 }
 
+/* A look that is cut short is told of by the next one; then nobody is said to be gone. */
+static int analyse_locks(struct lm_session *session)
+{
+	int error = lm_monitor_analyse_locks(session->monitor);
+
+	if (error || !session->monitor->owners_missed)
+		return error;
+	look_at_locks(session);
+	return lm_monitor_analyse_locks(session->monitor);
+}
+
 int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot *snapshot)
 {
+	int error = analyse_locks(session);
 	uint64_t now_ns = now_on(CLOCK_BOOTTIME);
 	int64_t wall_offset_ns = (int64_t)(now_on(CLOCK_REALTIME) - now_ns);
-	int error = lm_monitor_analyse_locks(session->monitor);
 
 	lm_session_read_sockets(session->monitor, PROC_ROOT);
 	if (!error)
@@ -527,6 +563,27 @@ int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot
 	fill_losses(session, &snapshot->losses);
 	fill_self(session, snapshot);
 	return 0;
+}
+
+void lm_session_set_history(struct lm_session *session, struct lm_history *history)
+{
+	session->memory = (struct lm_session_memory){.monitor = session->monitor, .history = history};
+	lm_session_recall(&session->memory);
+}
+
+int lm_session_save(struct lm_session *session, struct lm_history *history)
+{
+	return lm_session_remember(session->monitor, history);
+}
+
+double lm_session_scan_s(const struct lm_session *session)
+{
+	return session->scan_s;
+}
+
+void lm_session_save_memory(struct lm_session *session)
+{
+	lm_resolver_save_memory(session->resolver);
 }
 
 bool lm_session_all_ended(const struct lm_session *session)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "user/history.h"
 #include "user/opts.h"
 #include "user/snapshot.h"
 
@@ -21,6 +22,11 @@ int lm_session_open(const struct lm_config *config, pid_t family, struct lm_sess
 /* Detaches everything. NULL is fine. */
 void lm_session_close(struct lm_session *session);
 
+/* What was known before a restart is taken from there: before the first look. */
+void lm_session_set_history(struct lm_session *session, struct lm_history *history);
+/* Writes what is to be known after a restart, in the transaction under way. 0 or -errno. */
+int lm_session_save(struct lm_session *session, struct lm_history *history);
+
 /* Takes one look, with the stacks of threads that came to block. 0 or -errno. */
 int lm_session_look(struct lm_session *session);
 
@@ -30,6 +36,12 @@ int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot
 /* Readable when events wait: then lm_session_drain. */
 int lm_session_fd(const struct lm_session *session);
 void lm_session_drain(struct lm_session *session);
+
+/* How long the scan of the last look took, in seconds. */
+double lm_session_scan_s(const struct lm_session *session);
+
+/* Does with less memory from now on: fewer files and lines are named. */
+void lm_session_save_memory(struct lm_session *session);
 
 /* Is this process one of leakmon's own, its resolver? */
 bool lm_session_owns(const struct lm_session *session, pid_t pid);

@@ -125,7 +125,7 @@ static int read_process(struct lm_monitor *monitor, struct lm_resolver *resolver
 	case -ENOMEM:
 		return error;
 	case -ENOEXEC:
-		return lm_monitor_go_failed(monitor, process, false, "not a Go program");
+		return lm_monitor_go_failed(monitor, process, false, LM_WHY_NOT_GO);
 	default:
 		return lm_monitor_go_failed(monitor, process, lm_target_is_go(process->target), why);
 	}

@@ -162,6 +162,9 @@ struct lm_snapshot_site {
 struct lm_snapshot_unavailable {
 	const char *what, *why;
 };
+/* Why there are no goroutines where there can be none. */
+#define LM_WHY_NOT_GO "not a Go program"
+#define LM_WHY_KERNEL_THREAD "a kernel thread"
 
 /* What is known of a Go program. */
 struct lm_snapshot_go {
@@ -261,6 +264,8 @@ struct lm_snapshot {
 	struct {
 		double cpu_s, scan_s;
 		int64_t rss_bytes, bpf_bytes;
+		const char *const *given_up; /* what a daemon does without, and why */
+		size_t given_up_len;
 	} self;
 	struct lm_arena *arena; /* owns every text and array above */
 };

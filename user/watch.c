@@ -10,11 +10,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "user/live.h"
 #include "user/log.h"
+#include "user/loop.h"
 #include "user/output.h"
 #include "user/render/render.h"
 #include "user/session.h"
@@ -26,7 +26,7 @@
 #define DEFAULT_TOP_TEXT 20
 #define EXIT_USAGE 64
 
-enum source { SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_EVENTS, SOURCE_KEYS, SOURCES };
+enum source { SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_EVENTS, SOURCE_KEYS };
 
 struct watch {
 	const struct lm_config *config;
@@ -34,7 +34,7 @@ struct watch {
 	struct lm_output output;
 	struct lm_live live;
 	bool is_live;
-	int fds[SOURCES], epoll_fd;
+	int epoll_fd, timer_fd, signal_fd;
 	struct lm_snapshot last; /* arena NULL: none yet */
 	uint64_t looks, looks_per_report, reports;
 	bool ending;
@@ -171,7 +171,7 @@ static void take_signal(struct watch *watch)
 {
 	struct signalfd_siginfo info;
 
-	if (read(watch->fds[SOURCE_SIGNAL], &info, sizeof(info)) != sizeof(info))
+	if (read(watch->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo != SIGWINCH) {
 		watch->ending = true;
@@ -190,7 +190,7 @@ static void take_event(struct watch *watch, enum source source)
 	switch (source) {
 	case SOURCE_TIMER:
 		/* looks that were missed meanwhile are not made up for */
-		if (read(watch->fds[SOURCE_TIMER], &expirations, sizeof(expirations)) == sizeof(expirations))
+		if (read(watch->timer_fd, &expirations, sizeof(expirations)) == sizeof(expirations))
 			look(watch);
 		break;
 	case SOURCE_SIGNAL:
@@ -205,45 +205,28 @@ static void take_event(struct watch *watch, enum source source)
 	}
 }
 
-static int open_timer(const struct watch *watch)
-{
-	uint64_t period_ns = watch->config->interval_ns / watch->looks_per_report;
-	struct itimerspec spec = {
-		.it_interval = {.tv_sec = period_ns / NS_PER_S, .tv_nsec = period_ns % NS_PER_S},
-	};
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-
-	spec.it_value = spec.it_interval;
-	if (fd >= 0 && timerfd_settime(fd, 0, &spec, NULL)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 static int add_sources(struct watch *watch, const sigset_t *signals)
 {
-	watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	watch->fds[SOURCE_TIMER] = open_timer(watch);
-	watch->fds[SOURCE_SIGNAL] = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	watch->fds[SOURCE_EVENTS] = lm_session_fd(watch->session);
-	watch->fds[SOURCE_KEYS] = watch->is_live && watch->live.keys ? STDIN_FILENO : -1;
-	for (int source = 0; source < SOURCES; source++) {
-		struct epoll_event event = {.events = EPOLLIN, .data.u32 = source};
+	int error = lm_loop_open(&watch->epoll_fd);
 
-		if (watch->fds[source] < 0 && source == SOURCE_KEYS)
-			continue;
-		if (epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, watch->fds[source], &event))
-			return -errno;
-	}
-	return 0;
+	if (!error)
+		error = lm_loop_add_timer(watch->epoll_fd, SOURCE_TIMER, &watch->timer_fd);
+	if (!error)
+		error = lm_loop_set_timer(watch->timer_fd, watch->config->interval_ns / watch->looks_per_report);
+	if (!error)
+		error = lm_loop_add_signals(watch->epoll_fd, SOURCE_SIGNAL, signals, &watch->signal_fd);
+	if (!error)
+		error = lm_loop_add(watch->epoll_fd, SOURCE_EVENTS, lm_session_fd(watch->session));
+	if (!error && watch->is_live && watch->live.keys)
+		error = lm_loop_add(watch->epoll_fd, SOURCE_KEYS, STDIN_FILENO);
+	return error;
 }
 
 static void close_sources(struct watch *watch)
 {
-	close(watch->fds[SOURCE_TIMER]);
-	close(watch->fds[SOURCE_SIGNAL]);
-	close(watch->epoll_fd);
+	lm_loop_close(watch->timer_fd);
+	lm_loop_close(watch->signal_fd);
+	lm_loop_close(watch->epoll_fd);
 }
 
 static void run_loop(struct watch *watch, const sigset_t *signals)
@@ -303,7 +286,7 @@ static void finish(struct watch *watch)
 
 int lm_watch_run(const struct lm_config *config)
 {
-	struct watch watch = {.config = config};
+	struct watch watch = {.config = config, .epoll_fd = -1, .timer_fd = -1, .signal_fd = -1};
 	uint64_t look_ns = config->interval_ns < LOOK_MAX_NS ? config->interval_ns : LOOK_MAX_NS;
 	sigset_t signals;
 	int error;

@@ -117,6 +117,7 @@ CASES = [
     silent("java-cached-pool", "Pool.java"),
     silent("python-pool", "pool.py"),
     silent("robust-recovered", "deadlocks.c", "robust", horizons=0),
+    silent("lock-handed-on", "deadlocks.c", "handed-on", horizons=0),
     *(lock("deadlock", shape) for shape in ("abba", "recursive", "pi-mixed", "three", "rwlock", "self", "join")),
     *(lock("deadlock", shape, "deadlocks.cpp") for shape in ("mutex", "recursive_mutex", "shared_mutex")),
     *(lock("orphaned_lock", shape) for shape in ("owner-exited", "forked", "shared-exited", "robust-many")),

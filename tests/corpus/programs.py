@@ -19,6 +19,7 @@ import toolchains  # noqa: E402
 SOURCES = HERE / "programs"
 BUILT = HERE.parents[1] / "build" / "tests" / "corpus"
 READY_DEADLINE_S = 30
+READY_HORIZONS = 0.05  # what a program waits for before it says that it is ready
 
 COMPILERS = {
     "C": "cc -std=gnu11 -O2 -g -pthread -o $out $in -lm",
@@ -95,7 +96,7 @@ class Program:
         words += ["--arrival", case.arrival, "--rate", f"{case.rate:g}"]
         self.child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.errors)
         try:
-            self.pids = self._wait_ready()
+            self.pids = self._wait_ready(READY_DEADLINE_S + READY_HORIZONS * scale_s)
         except BaseException:
             self.end()
             raise
@@ -104,15 +105,15 @@ class Program:
         lines = self.log.read_text().splitlines()
         return [entry for entry in map(json.loads, lines) if entry["event"] == event]
 
-    def _wait_ready(self):
-        end = time.monotonic() + READY_DEADLINE_S
+    def _wait_ready(self, deadline_s):
+        end = time.monotonic() + deadline_s
         while True:
             self.check_alive()
             with contextlib.suppress(ValueError):  # a line that is not whole yet
                 if ready := self.events("ready"):
                     return ready[0]["pids"]
             if time.monotonic() > end:
-                raise Broken(f"the program is not ready within {READY_DEADLINE_S} s")
+                raise Broken(f"the program is not ready within {deadline_s:g} s")
             time.sleep(0.05)
 
     def check_alive(self):

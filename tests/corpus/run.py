@@ -30,13 +30,14 @@ import scoring  # noqa: E402
 import servers  # noqa: E402
 import stressors  # noqa: E402
 from cases import CASES  # noqa: E402
-from watching import Watch, look_once  # noqa: E402
+from watching import Together, Watch, look_once  # noqa: E402
 
 ROOT = HERE.parents[1]
 ALL_CASES = CASES + servers.CASES + stressors.CASES
 STARTERS = {servers.ServerCase: servers.Server, stressors.StressCase: stressors.Stressor}
 EARLY_LOOK = 1.4  # horizons: enough are old enough to be suspect, not yet to be likely
 LOCK_CASE_S = 12  # two looks at each lock, a second apart or more, and some to spare
+LOCK_CASE_HORIZONS = 0.1  # locks that are held for long, but not for ever, change hands meanwhile
 stopping = threading.Event()
 
 
@@ -56,19 +57,36 @@ def keep_watching(end, *children):
         raise programs.Skip("interrupted")
 
 
+def interval_s(scale_s):
+    return max(1, round(scale_s / 300))
+
+
+def start_program(case, options, seed, directory):
+    try:
+        return STARTERS.get(type(case), programs.Program)(case, options.horizon, seed, directory)
+    except BaseException:
+        if options.together:
+            options.together.give_up()
+        raise
+
+
 def watch_case(score, options, directory):
     """Starts the program and leakmon, and judges when the time of the case is over."""
     case, scale_s = score.case, options.horizon
-    program = STARTERS.get(type(case), programs.Program)(case, scale_s, score.seed, directory)
     watch, looks = None, [None, None]
     asks = case.expect == "leak" and case.one_look
+    program = start_program(case, options, score.seed, directory)
     try:
-        watch = Watch(options.leakmon, program.pids, scale_s, max(1, round(scale_s / 300)), directory)
+        if options.together:
+            watch = options.together.join(program.pids)
+        else:
+            watch = Watch(options.leakmon, program.pids, scale_s, interval_s(scale_s), directory)
         begun = time.monotonic()
         if asks:
             keep_watching(begun + EARLY_LOOK * scale_s, program, watch)
             looks[0] = look_once(options.leakmon, program.pids, scale_s)
-        keep_watching(begun + max(LOCK_CASE_S, case.horizons * scale_s), program, watch)
+        length_s = max(LOCK_CASE_S, max(LOCK_CASE_HORIZONS, case.horizons) * scale_s)
+        keep_watching(begun + length_s, program, watch)
         findings = watch.end()
         score.watched_s = time.monotonic() - begun
         leaks = program.leaks
@@ -174,6 +192,8 @@ def parse_options():
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the programs' random numbers (default 1)")
     parser.add_argument("--servers", action="store_true", help="real servers under load and stress-ng too, where they are installed")
     parser.add_argument("--again", action="store_true", help="run cases that fail once more; the table counts the first try")
+    parser.add_argument("--together", action="store_true",
+                        help="all cases at the same time, and one leakmon for all of them: for real time")
     parser.add_argument("--save", type=pathlib.Path, metavar="FILE", help="write the scores there, as JSON")
     parser.add_argument("--evidence", type=pathlib.Path, metavar="DIR", help="keep the last report of cases that fail")
     parser.add_argument("--leakmon", default=os.environ.get("LEAKMON", str(ROOT / "build" / "leakmon")), metavar="FILE",
@@ -194,7 +214,12 @@ def main():
     if not os.access(options.leakmon, os.X_OK):
         print(f"corpus: there is no {options.leakmon}: build it with make\n0 passed, 1 failed, 0 skipped")
         return 1
-    scores = run_all(cases, options)
+    with tempfile.TemporaryDirectory(prefix="leakmon-corpus-") as directory:
+        if options.together:
+            options.jobs = len(cases)
+            options.together = Together(options.leakmon, len(cases), options.horizon, interval_s(options.horizon),
+                                        pathlib.Path(directory))
+        scores = run_all(cases, options)
     rows = scoring.table(scores, options.horizon)
     print_table(rows)
     if options.save:

@@ -133,8 +133,8 @@ def _arguments(pids, scale_s):
 class Watch:
     """leakmon at work; what it prints is read as it comes."""
 
-    def __init__(self, leakmon, pids, scale_s, interval_s, directory):
-        self.findings = Findings()
+    def __init__(self, leakmon, pids, scale_s, interval_s, directory, findings=None):
+        self.findings = findings or Findings()
         self.errors = open(directory / "leakmon.stderr", "w+b")
         self.child = subprocess.Popen([leakmon, *_arguments(pids, scale_s), f"{interval_s:g}"],
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors)
@@ -176,6 +176,78 @@ class Watch:
         self.reader.join(END_DEADLINE_S)
         self.child.stdout.close()
         self.errors.close()
+
+
+class Together:
+    """One leakmon for the programs of many cases: in real time they are there at once, and a leakmon for each of them
+    would tax every switch of the machine as often. It starts when all of them are ready, or have failed to be."""
+
+    def __init__(self, leakmon, cases, scale_s, interval_s, directory):
+        self.options = leakmon, scale_s, interval_s, directory
+        self.missing, self.watching = cases, 0
+        self.changed = threading.Condition()
+        self.parts, self.watch = {}, None
+
+    def join(self, pids):
+        """The part of one case's watch; waits for the others."""
+        part = Part(self, pids)
+        with self.changed:
+            self.parts.update(dict.fromkeys(pids, part))
+            self.watching += 1
+            self._one_less()
+            self.changed.wait_for(lambda: self.missing <= 0)
+            self._start()
+        return part
+
+    def give_up(self):
+        """One case less will join."""
+        with self.changed:
+            self._one_less()
+
+    def _one_less(self):
+        self.missing -= 1
+        self.changed.notify_all()
+
+    def _start(self):
+        if not self.watch:
+            leakmon, scale_s, interval_s, directory = self.options
+            self.watch = Watch(leakmon, list(self.parts), scale_s, interval_s, directory, self)
+
+    def add(self, report, now_s):
+        """Deals a report out to the cases. What was lost, was lost for all."""
+        for part in set(self.parts.values()):
+            own = {key: [entry for entry in report.get(key, []) if entry["pid"] in part.pids]
+                   for key in ("processes", "sites", "findings", "withdrawn")}
+            with part.lock:
+                if not part.ended:
+                    part.findings.add({**report, **own}, now_s)
+
+    def leave(self):
+        with self.changed:
+            self.watching -= 1
+            if not self.watching and self.watch:
+                self.watch.close()
+
+
+class Part:
+    """What one case sees of it; has what the runner uses of Watch."""
+
+    def __init__(self, together, pids):
+        self.together, self.pids, self.findings = together, frozenset(pids), Findings()
+        self.ended, self.lock = False, threading.Lock()
+
+    def check_alive(self):
+        self.together.watch.check_alive()
+
+    def end(self):
+        with self.lock:
+            self.ended = True
+        if self.together.watch.failure or not self.findings.reports:
+            raise Broken(self.together.watch.failure or "leakmon has said nothing")
+        return self.findings
+
+    def close(self):
+        self.together.leave()
 
 
 def look_once(leakmon, pids, scale_s):

@@ -26,6 +26,35 @@ for target in "${go_targets[@]}"; do
 		-fno-sanitize-recover=undefined -o $out/$target tests/fuzz/$target.c "${go_sources[@]}" -ldw -lelf -lz || exit 2
 done
 
+# Requests to the daemon's endpoints. The generated code of profiles is the ordinary build's.
+make -s build/user/render/profile.pb-c.h || exit 2
+clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -Ibuild -DLM_VERSION='"fuzz"' \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $out/fuzz_api tests/fuzz/fuzz_api.c \
+	user/api*.c user/render/*.c user/{changes,opts_values,opts_table,snapshot}.c build/user/render/profile.pb-c.c \
+	-ljansson -lprotobuf-c -lz -lm || exit 2
+
+# What clients and configuration files say to the daemon.
+daemon_targets=(fuzz_yaml fuzz_http)
+declare -A daemon_sources=(
+	[fuzz_yaml]=user/yaml.c
+	[fuzz_http]="$(echo user/http*.c) user/web_config.c user/yaml.c user/log.c"
+)
+for target in "${daemon_targets[@]}"; do
+	clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o $out/$target tests/fuzz/$target.c ${daemon_sources[$target]} \
+		-lyaml -lmicrohttpd -lgnutls -lcrypt -lz || exit 2
+	mkdir -p $out/$target-inputs
+done
+printf 'a: 1\nb:\n  - x\n  - "y z"\nc: {d: e}\n' >$out/fuzz_yaml-inputs/plain
+printf 'a: &x !!str 1\nb: *x\n--- 2\n' >$out/fuzz_yaml-inputs/refused
+host=$'Host: localhost\r\n'
+printf ' GET /%%41?s=1&t HTTP/1.1\r\n%sAccept-Encoding: gzip;q=0.5, *\r\nIf-None-Match: "a", W/"b"\r\n\r\n' "$host" \
+	>$out/fuzz_http-inputs/get
+printf '!GET / HTTP/1.1\r\n%sAuthorization: Basic YTpi\r\n\r\n' "$host" >$out/fuzz_http-inputs/user
+printf '"HEAD /?s HTTP/1.1\r\n%s\r\nGET /e HTTP/1.1\r\n\377%s\r\n' "$host" "$host" >$out/fuzz_http-inputs/events
+printf ' POST / HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n' "$host" \
+	>$out/fuzz_http-inputs/post
+
 # Small files, so that a change hits something: with all tables, stripped, in an older format, without call-frame tables.
 cat >$out/sample.c <<'C'
 #include <stdio.h>
@@ -54,6 +83,17 @@ flags=(-O1 -s -nostdlib -Wl,-z,noseparate-code -Wl,-e,main)
 cc "${flags[@]}" -static-pie -o $out/fuzz_go_image-inputs/pie $out/sample-go.c
 cc "${flags[@]}" -static -o $out/fuzz_go_image-inputs/static $out/sample-go.c
 
+mkdir -p $out/fuzz_api-inputs
+requests=('/metrics\napplication/openmetrics-text;version=1.0.0;q=0.5,text/plain;q="0.2",*/*;q=0.1'
+	'/api/v1/snapshot?members=1&top=2&min_level=likely' '/api/v1/findings?level=suspect'
+	'/api/v1/sites/9f2c41d07be1a3c5?members=2' '/api/v1/history?pid=4711&from=1h'
+	'/api/v1/history?site=9f2c41d07be1a3c5&from=2026-11-23T00:00:00.5+01:00&to=1795435200' '/api/v1/events'
+	'/api/v1/export?format=collapsed&pid=1234' '/api/v1/export?format=speedscope' '/debug/pprof/threads?debug=1&pid=77'
+	'/debug/pprof/goroutines?pid=4711' '/threads?pid=1234' '/goroutines?pid=4713' '/-/ready' /)
+for i in "${!requests[@]}"; do
+	printf "\\x$((i % 5 + 1))${requests[i]}" >$out/fuzz_api-inputs/$i
+done
+
 # Debug information of a unit "runtime" with the structs that are wanted; what C cannot name is named afterwards.
 cat >$out/runtime <<'C'
 typedef unsigned long word;
@@ -78,7 +118,8 @@ done
 status=0
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=1024
 samples=($out/sample-5 $out/sample-4 $out/sample-stripped $out/sample-debug-frame)
-share=$((seconds / (${#samples[@]} + ${#go_targets[@]})))
+libfuzzer_targets=("${go_targets[@]}" fuzz_api "${daemon_targets[@]}")
+share=$((seconds / (${#samples[@]} + ${#libfuzzer_targets[@]})))
 for sample in "${samples[@]}"; do
 	$out/fuzz_resolver "$sample" "$seed" $share 2>$out/errors || {
 		status=1
@@ -86,7 +127,7 @@ for sample in "${samples[@]}"; do
 	}
 done
 # what fails is kept in a file, which reproduces it as the program's only argument
-for target in "${go_targets[@]}"; do
+for target in "${libfuzzer_targets[@]}"; do
 	max_len=400
 	[ $target = fuzz_go_image ] && max_len=8192
 	$out/$target -seed="$seed" -max_total_time=$share -max_len=$max_len -timeout=5 -artifact_prefix=$out/$target- \

@@ -74,6 +74,7 @@ class Program:
 
     def dump(self):
         """Its own goroutines, with which it ends."""
+        harness.settle(self.pid)  # main has its last answer out, and waits for questions
         self.child.send_signal(signal.SIGQUIT)
         self.child.wait(DUMP_DEADLINE_S)
         return dumps.parse(self.messages())

@@ -98,7 +98,8 @@ static void every_mode_is_known(void **state)
 		{"leakmon doctor", LM_MODE_DOCTOR}, {"leakmon --help", LM_MODE_HELP},
 		{"leakmon snapshot --help", LM_MODE_HELP}, {"leakmon --version", LM_MODE_VERSION},
 		{"leakmon 1m", LM_MODE_INTERVAL}, {"leakmon check -- true", LM_MODE_CHECK},
-		{"leakmon check --help", LM_MODE_HELP}};
+		{"leakmon check --help", LM_MODE_HELP}, {"leakmon daemon", LM_MODE_DAEMON},
+		{"leakmon daemon --check-config", LM_MODE_DAEMON}, {"leakmon daemon --help", LM_MODE_HELP}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -243,7 +244,7 @@ static void the_message_about_a_pid_is_a_lesson(void **state)
 	free(errors);
 	assert_int_equal(parse("leakmon foo", &config, &errors), 64);
 	assert_string_equal(errors,
-		"leakmon: \"foo\" is neither a mode (snapshot, check, doctor) nor an interval (1, 500ms, 2s, 1m)\n");
+		"leakmon: \"foo\" is neither a mode (snapshot, check, daemon, doctor) nor an interval (1, 500ms, 2s, 1m)\n");
 	free(errors);
 }
 

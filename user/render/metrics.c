@@ -17,6 +17,7 @@
 
 #define SITES_MAX 20
 #define INFOS_MAX 20 /* of processes with findings */
+#define FINDINGS_MAX 20
 #define NS_PER_S 1e9
 
 static const struct lm_metrics_family build_info = {
@@ -29,6 +30,8 @@ static const struct lm_metrics_family losses = {"leakmon_losses_total", LM_METRI
 	"What could not be seen, by cause; reports are complete while none grows."};
 static const struct lm_metrics_family findings = {
 	"leakmon_findings", LM_METRICS_GAUGE, NULL, "Present findings by level and type."};
+static const struct lm_metrics_family finding_info = {
+	"leakmon_finding_info", LM_METRICS_INFO, NULL, "Where the 20 worst findings are; always 1."};
 static const struct lm_metrics_family site_count = {"leakmon_site_count", LM_METRICS_GAUGE, NULL,
 	"Threads or goroutines that are blocked at a site, of the 20 worst sites."};
 static const struct lm_metrics_family site_oldest = {"leakmon_site_oldest_blocked_timestamp_seconds", LM_METRICS_GAUGE,
@@ -117,6 +120,63 @@ static void write_findings(struct lm_metrics_writer *writer, const struct lm_sna
 			lm_metrics_count(writer,
 				LABELS({"level", lm_level_name(level)}, {"type", lm_finding_type_name(type)}),
 				counts[level][type]);
+	}
+}
+
+struct place {
+	uint64_t site;
+	enum lm_level level;
+	enum lm_finding_type type;
+	char process[LM_METRICS_VALUE_BYTES];
+};
+
+static bool is_known_place(const struct place *places, size_t len, const struct place *place)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (places[i].site == place->site && places[i].level == place->level && places[i].type == place->type &&
+			strcmp(places[i].process, place->process) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const struct lm_snapshot_process *process_of(const struct lm_snapshot *snapshot, uint32_t pid)
+{
+	for (size_t i = 0; i < snapshot->processes_len; i++) {
+		if (snapshot->processes[i].pid == pid)
+			return &snapshot->processes[i];
+	}
+	return NULL;
+}
+
+/* What an alert names: the counts alone do not say where. Of processes with one name one series. */
+static void write_finding_infos(struct lm_metrics_writer *writer, const struct lm_snapshot *snapshot)
+{
+	struct place places[FINDINGS_MAX];
+	size_t len = 0;
+
+	lm_metrics_begin(writer, &finding_info);
+	for (size_t i = 0; i < snapshot->findings_len; i++) {
+		const struct lm_snapshot_finding *finding = &snapshot->findings[i];
+		const struct lm_snapshot_process *process = process_of(snapshot, finding->pid);
+		struct place place = {.site = finding->site, .level = finding->level, .type = finding->type};
+		char site[24];
+
+		if (finding->level == LM_LEVEL_NONE || finding->level >= LM_LEVELS || finding->type >= LM_FINDING_TYPES)
+			continue;
+		lm_metrics_process_name(process ? process->comm : NULL, place.process);
+		if (is_known_place(places, len, &place))
+			continue;
+		if (len == FINDINGS_MAX) {
+			writer->suppressed++;
+			continue;
+		}
+		places[len++] = place;
+		snprintf(site, sizeof(site), "%016" PRIx64, place.site);
+		lm_metrics_count(writer,
+			LABELS({"process", place.process}, {"site", site}, {"level", lm_level_name(place.level)},
+				{"type", lm_finding_type_name(place.type)}),
+			1);
 	}
 }
 
@@ -213,15 +273,6 @@ static int write_sites(struct lm_metrics_writer *writer, const struct lm_snapsho
 	return error;
 }
 
-static const struct lm_snapshot_process *process_of(const struct lm_snapshot *snapshot, uint32_t pid)
-{
-	for (size_t i = 0; i < snapshot->processes_len; i++) {
-		if (snapshot->processes[i].pid == pid)
-			return &snapshot->processes[i];
-	}
-	return NULL;
-}
-
 struct info {
 	char process[LM_METRICS_VALUE_BYTES], container[LM_METRICS_VALUE_BYTES];
 };
@@ -284,6 +335,7 @@ int lm_render_metrics(FILE *stream, const struct lm_snapshot *snapshot, struct l
 	errno = 0;
 	write_own(&writer, snapshot, self);
 	write_findings(&writer, snapshot);
+	write_finding_infos(&writer, snapshot);
 	error = write_sites(&writer, snapshot, arena);
 	write_process_infos(&writer, snapshot);
 	if (!error)

@@ -219,6 +219,11 @@ struct lm_lines lm_parts_notes(const struct lm_parts *parts)
 			lm_page_print(parts->page, " ×%zu", run);
 		end_line(parts);
 	}
+	for (size_t i = 0; i < snapshot->self.given_up_len; i++) {
+		lm_page_print(parts->page, "given up: ");
+		lm_page_add(parts->page, snapshot->self.given_up[i]);
+		end_line(parts);
+	}
 	for (size_t i = 0; i < snapshot->withdrawn_len; i++) {
 		char type[32];
 

@@ -246,6 +246,12 @@ int lm_resolver_ask(struct lm_resolver *resolver, uint32_t type, const void *pay
 	return len;
 }
 
+void lm_resolver_save_memory(struct lm_resolver *resolver)
+{
+	resolver->config.debuginfo = false;
+	end_worker(resolver); /* the next question starts it again */
+}
+
 bool lm_resolver_owns(const struct lm_resolver *resolver, pid_t pid)
 {
 	for (int i = 0; i < LM_UNDEAD_MAX; i++) {

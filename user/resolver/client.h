@@ -107,6 +107,10 @@ const char *lm_target_python_why(const struct lm_target *target);
 /* Build id of the main executable in hex, NULL if not known. Owned by the target. */
 const char *lm_target_build_id(const struct lm_target *target);
 
+/* Gives back what the worker keeps, and does without separate debug files from now on: functions go by the symbols of
+ * their modules. */
+void lm_resolver_save_memory(struct lm_resolver *resolver);
+
 void lm_resolver_counters(const struct lm_resolver *resolver, struct lm_resolver_counters *counters);
 
 /* Is this the worker, or one that was killed and has not been seen to end? */

@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// clang-format off
 /*
  * Deadlocks and orphaned locks, and what looks like one and is none. Beside each, two threads wait behind it that are
  * no part of it, and two healthy threads contend for a lock.
  *   abba, recursive, rwlock, three  cycles of mutexes (normal, recursive, with an rwlock, of three threads)
- *   pi            the kernel sees this cycle and fails the last lock; glibc then has that thread wait for ever on a
- * word of its own, which is nobody's lock: all that can be said is that they are stuck pi-mixed      a PI mutex and a
- * normal one: the kernel does not see this cycle self          a normal mutex locked twice join          a thread waits
- * for a lock, its owner joins it owner-exited  the thread that holds the lock has ended forked        the process was
- * forked while another thread held the lock, the child wants it shared-exited the lock is in shared memory, the process
- * that holds it has ended robust-many   the same with robust mutexes, more of them than the kernel looks at when their
- * owner ends robust        the same with one: the next owner is told, so this is none slow-holder   one holds the lock
- * for long, again and again; many wait timed         a cycle in which both give up after a time and try again
+ *   pi            the kernel sees this cycle and fails the last lock; glibc then has that thread wait for ever on a word
+ *                 of its own, which is nobody's lock: all that can be said is that they are stuck
+ *   pi-mixed      a PI mutex and a normal one: the kernel does not see this cycle
+ *   self          a normal mutex locked twice
+ *   join          a thread waits for a lock, its owner joins it
+ *   owner-exited  the thread that holds the lock has ended
+ *   forked        the process was forked while another thread held the lock, the child wants it
+ *   shared-exited the lock is in shared memory, the process that holds it has ended
+ *   robust-many   the same with robust mutexes, more of them than the kernel looks at when their owner ends
+ *   robust        the same with one: the next owner is told, so this is none
+ *   handed-on     threads that take the lock once and end, while others come: its owner of a moment ago is always gone
+ *   slow-holder   one holds the lock for long, again and again; many wait
+ *   timed         a cycle in which both give up after a time and try again
  */
+// clang-format on
 #include "corpus.h"
 
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -23,6 +31,7 @@
 #define MEMBERS 3
 #define ROBUST_LIMIT 2048 /* ROBUST_LIST_LIMIT of the kernel */
 #define BYSTANDERS 2
+#define HEIRS 40
 
 static pthread_mutex_t locks[MEMBERS];
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
@@ -30,6 +39,7 @@ static pthread_barrier_t all_hold;
 static pid_t cycle[MEMBERS];
 static int cycle_len;
 static pthread_t joined;
+static sem_t room;
 
 static void init_mutex(pthread_mutex_t *mutex, int type, bool pi, bool shared, bool robust)
 {
@@ -322,6 +332,33 @@ static void be_slow(void)
 	say_truth("unconfirmed", NULL, getpid(), NULL, 0);
 }
 
+static void *inherit(void *arg)
+{
+	lock_other(&locks[0]);
+	rest(1 / 15000.);
+	pthread_mutex_unlock(&locks[0]);
+	sem_post(&room);
+	return arg;
+}
+
+static void *send_heirs(void *arg)
+{
+	for (;;) {
+		while (sem_wait(&room))
+			;
+		start_thread_here(inherit, NULL);
+	}
+	return arg;
+}
+
+static void hand_on(void)
+{
+	init_mutex(&locks[0], PTHREAD_MUTEX_NORMAL, false, false, false);
+	must(!sem_init(&room, 0, HEIRS), "sem_init");
+	start_thread_here(send_heirs, NULL);
+	say_truth("silent", NULL, getpid(), NULL, 0);
+}
+
 static void retry(void)
 {
 	for (int i = 0; i < 2; i++) {
@@ -357,6 +394,8 @@ static void make_shape(void)
 		want_orphan(ROBUST_LIMIT + 100, true);
 	else if (shape_is("robust"))
 		recover();
+	else if (shape_is("handed-on"))
+		hand_on();
 	else if (shape_is("slow-holder"))
 		be_slow();
 	else if (shape_is("timed"))
