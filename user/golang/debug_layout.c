@@ -16,9 +16,9 @@
 #include "user/golang/debug_sections.h"
 
 #define UNITS_MAX 1000000
-#define DIES_MAX 4000000 /* children of the unit: one for each function, variable and type */
-#define MEMBERS_MAX 1024 /* of a struct */
-#define BUDGET_NS 1000000000ull
+#define DIES_MAX 4000000       /* children of the unit: one for each function, variable and type */
+#define MEMBERS_MAX 1024       /* of a struct */
+#define BUDGET_NS 500000000ull /* the worker is given 2 s for an answer */
 #define ABSENT UINT16_MAX
 #define WORD_BYTES 8
 
