@@ -100,6 +100,8 @@ static void remove_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 	lm_thread_forget_owner(thread);
 	leave_group(monitor, thread, monitor->now_ns);
 	lm_monitor_forget_stack(monitor, thread);
+	if (monitor->last_found == thread)
+		monitor->last_found = NULL;
 	HASH_DEL(monitor->threads, thread);
 	DL_DELETE(thread->process->threads, thread);
 	thread->process->threads_len--;
@@ -154,6 +156,7 @@ void lm_monitor_begin_look(struct lm_monitor *monitor, uint64_t now_ns)
 	}
 	monitor->now_ns = now_ns;
 	monitor->look++;
+	monitor->last_found = NULL;
 }
 
 /* After an exec nothing of the old program's stacks or symbols holds. */
@@ -204,11 +207,16 @@ static struct lm_process *process_of(struct lm_monitor *monitor, const struct lm
 	return process;
 }
 
+/* A look tells of threads by ascending TID, in which order most have come: the next one is mostly the one that came
+ * next, and is not searched for in a table of which nothing is in a cache. */
 static struct lm_thread *find_thread(struct lm_monitor *monitor, uint32_t tid, uint64_t start_ns)
 {
-	struct lm_thread *thread;
+	struct lm_thread *thread = monitor->last_found ? monitor->last_found->hh.next : monitor->threads;
 
-	HASH_FIND(hh, monitor->threads, &tid, sizeof(tid), thread);
+	if (!thread || thread->tid != tid)
+		HASH_FIND(hh, monitor->threads, &tid, sizeof(tid), thread);
+	if (thread)
+		monitor->last_found = thread;
 	if (thread && thread->start_ns != start_ns) {
 		/* the TID was used again: whoever had it is gone */
 		remove_thread(monitor, thread);

@@ -186,7 +186,8 @@ struct lm_monitor {
 	struct lm_groups groups;
 	struct lm_process *processes;
 	struct lm_thread *threads;
-	struct lm_watched *watched; /* NULL: everything */
+	struct lm_thread *last_found; /* by a record of the look under way; NULL: none, or it is gone */
+	struct lm_watched *watched;   /* NULL: everything */
 	size_t watched_len;
 	uint64_t look, now_ns, watch_start_ns;
 	bool look_complete; /* the last one */
