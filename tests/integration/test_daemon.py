@@ -16,6 +16,7 @@ import harness
 from daemon import Daemon, free_port
 from harness import Skip, build, check, check_equal, children, is_alive, need, poll, status, test
 from leakmon import BINARY, check_snapshot, kernel_objects, run, wait_gone
+from test_exports import VERSION as PPROF_VERSION, cumulative, pprof, toolchains
 
 # Of tests that want a verdict soon: a leak is likely after a horizon.
 FAST = ("--interval", "500ms", "--horizon", "6s", "--min-blocked", "100ms")
@@ -328,15 +329,39 @@ def a_process_that_ends_is_told_in_events(t):
     check(is_alive(daemon.pid), "the daemon goes on when all that it watched has ended")
 
 
+def go_program(t, version, count):
+    """A Go program with so many goroutines that wait, and what it says of itself."""
+    try:
+        program = toolchains.build("many", version)
+    except toolchains.Missing as missing:
+        raise Skip(str(missing)) from None
+    process = t.start(program, "-n", count)
+    truth = process.line()
+    harness.settle(process.pid, running=1)
+    return process, truth
+
+
 @test()
 def goroutines_of_an_unmodified_go_program_are_one_number(t):
-    try:
-        import toolchains
-        program = toolchains.build("many", toolchains.IN_CI[0])
-    except (ImportError, OSError, RuntimeError) as why:
-        raise Skip(str(why)) from None
-    process = t.start(program, "-n", 500)
-    process.line()
-    harness.settle(process.pid, running=1)
+    process, _ = go_program(t, toolchains.IN_CI[0], 500)
     daemon = Daemon(t, "--interval", "300ms", "-p", process.pid)
     poll(20, "500 goroutines", lambda: int(daemon.text(f"/goroutines?pid={process.pid}")) >= 500)
+
+
+@test()
+def go_tool_pprof_opens_the_addresses(t):
+    native = t.blocker("waits")
+    process, truth = go_program(t, PPROF_VERSION, 500)
+    daemon = Daemon(t, "--interval", "300ms", "--min-blocked", "1ms", "-p", f"{native.pid},{process.pid}")
+    url = f"http://127.0.0.1:{daemon.port}/debug/pprof"
+    poll(20, "500 goroutines", lambda: int(daemon.text(f"/goroutines?pid={process.pid}")) >= 500)
+    top = pprof(t, f"{url}/threads?pid={native.pid}", "-top", "-nodecount=500")
+    counts = cumulative(top)
+    check("Type: count" in top, "count is the default", top)
+    for group in native.truth["groups"]:
+        check(int(counts.get(group["chain"][-1], 0)) >= group["count"], f"count of {group['name']}", top)
+    check("Type: age" in pprof(t, f"{url}/threads?pid={native.pid}", "-top", "-sample_index=age"), "ages")
+    counts = cumulative(pprof(t, f"{url}/goroutines?pid={process.pid}", "-top", "-nodecount=500"))
+    for group in truth["groups"]:
+        check_equal(int(counts.get(group["name"], 0)), truth["each"], f"goroutines in {group['name']}", counts)
+    check(daemon.text(f"/debug/pprof/goroutines?debug=1&pid={process.pid}").startswith("goroutine profile: total"), "text")
