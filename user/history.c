@@ -235,10 +235,9 @@ static int begin(struct lm_history *history)
 	if (error)
 		return error;
 	history->are_limits_set = true;
-	/* it is emptied while thinning; what cannot be emptied must not grow for ever */
-	if (lm_history_file_bytes(history->wal_path) > 4 * lm_history_log_bytes(history))
-		return lm_history_note(history, -ENOSPC, "its log cannot be written back: look at the disk");
-	error = lm_history_run(history, LM_SQL_BEGIN, "");
+	/* it is emptied while thinning; if nobody thins, or that fails, it must not grow for ever */
+	error = lm_history_write_back(history, 4 * lm_history_log_bytes(history));
+	error = error ? error : lm_history_run(history, LM_SQL_BEGIN, "");
 	error = error ? error : look_for_room(history);
 	return error || history->period ? error : begin_period(history);
 }

@@ -186,6 +186,15 @@ int lm_history_database_limit(struct lm_history *history, int64_t spare_pages)
 	return execute(history, sql);
 }
 
+int lm_history_write_back(struct lm_history *history, int64_t above_bytes)
+{
+	int result = SQLITE_OK;
+
+	if (lm_history_file_bytes(history->wal_path) > above_bytes)
+		result = sqlite3_wal_checkpoint_v2(history->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	return result == SQLITE_OK ? 0 : lm_history_failed(history, result);
+}
+
 static int prepare(struct lm_history *history, enum lm_history_sql sql, sqlite3_stmt **statement)
 {
 	sqlite3_stmt *kept = history->statements[sql];

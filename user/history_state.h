@@ -177,6 +177,8 @@ int lm_history_database_open(struct lm_history *history, char why[256]);
 void lm_history_database_close(struct lm_history *history);
 /* What max_bytes means for the database: pages, and the size of its log. May change later. */
 int lm_history_database_limit(struct lm_history *history, int64_t spare_pages);
+/* Writes the log back into the database if it has become larger than that. */
+int lm_history_write_back(struct lm_history *history, int64_t above_bytes);
 int64_t lm_history_pages_max(const struct lm_history *history);
 int64_t lm_history_log_bytes(const struct lm_history *history);
 

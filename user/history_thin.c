@@ -252,18 +252,15 @@ static int measure(struct thinning *thinning, struct size *size)
 static int shrink(struct thinning *thinning, const struct size *size)
 {
 	struct lm_history *history = thinning->history;
-	int64_t log_bytes = lm_history_file_bytes(history->wal_path);
 	int error;
 
 	if (size->unused && (size->pages > size->max || size->unused > size->pages / 2 + 256)) {
 		error = lm_history_run(history, LM_SQL_VACUUM, "");
 		return error ? error : 1;
 	}
-	if (log_bytes > 2 * lm_history_log_bytes(history)) {
-		int result = sqlite3_wal_checkpoint_v2(history->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-
-		return result == SQLITE_OK ? 0 : lm_history_failed(history, result);
-	}
+	error = lm_history_write_back(history, 2 * lm_history_log_bytes(history));
+	if (error)
+		return error;
 	/* a broken database is kept to be looked at while there is room */
 	return lm_history_bytes(history) > (int64_t)history->max_bytes && lm_history_files_drop_broken(history);
 }

@@ -257,6 +257,46 @@ static void nothing_is_said_of_a_time_without_watching(void **state)
 	assert_string_equal(ask(fixture, "SELECT group_concat(tier) FROM points"), "3,3");
 }
 
+/* Whether it went on in the span of a coarser step that both lie in is not known. */
+static void a_site_that_did_not_come_back_after_an_interruption_does_not_go_on(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lm_snapshot_site other = site_of(5, 7, 1);
+	const struct points *points;
+
+	open_history(fixture);
+	put(fixture, T0, 5);
+	reopen(fixture);
+	for (int64_t at_ns = T0 + 30 * S; at_ns < T0 + 20 * MINUTE; at_ns += 10 * S)
+		MUST(report(fixture->history, at_ns, &other, 1));
+	MUST(lm_history_thin(fixture->history, T0 + 3 * HOUR, UINT64_MAX));
+	points = ask_points(fixture, LEAK, 0, 0);
+	assert_int_equal(count_at(points, T0 + S), 5);
+	assert_int_equal(count_at(points, T0 + 2 * MINUTE), -1);
+	assert_int_equal(count_at(ask_points(fixture, 5, 0, 0), T0 + 19 * MINUTE), 1);
+}
+
+/* The clock is set back, to a time whose points are thinned already. */
+static void what_comes_late_is_added_to_what_is_there(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lm_snapshot_site site = site_of(LEAK, 7, 5);
+	const struct points *points;
+
+	open_history(fixture);
+	site.arrived = 3;
+	MUST(report(fixture->history, T0, &site, 1));
+	MUST(lm_history_thin(fixture->history, T0 + 3 * HOUR, UINT64_MAX));
+	site.arrived = 4;
+	site.count = 2;
+	MUST(report(fixture->history, T0 + S, &site, 1));
+	MUST(lm_history_thin(fixture->history, T0 + 3 * HOUR, UINT64_MAX));
+	points = ask_points(fixture, LEAK, 0, 0);
+	assert_int_equal(points->len, 1);
+	assert_int_equal(points->items[0].arrived, 7);
+	assert_int_equal(points->items[0].count, 5);
+}
+
 static void a_transaction_that_was_abandoned_never_was(void **state)
 {
 	struct fixture *fixture = *state;
@@ -536,12 +576,12 @@ static void too_many_points_are_put_together_evenly(void **state)
 	assert_int_equal(most, 1000);
 }
 
-/* Grows by one each hour; every tenth day at noon a burst of one report. */
+/* Grows by one each hour; every tenth day, six minutes after noon, a burst of one report. */
 static int64_t leak_at(int64_t at_ns)
 {
 	int64_t age_ns = at_ns - T0;
 
-	return age_ns % (10 * DAY) == 0 ? 5000 : 10 + age_ns / HOUR;
+	return age_ns % (10 * DAY) == 6 * MINUTE ? 5000 : 10 + age_ns / HOUR;
 }
 
 static void a_month_is_kept_in_coarser_and_coarser_steps(void **state)
@@ -575,8 +615,8 @@ static void a_month_is_kept_in_coarser_and_coarser_steps(void **state)
 		if (count != 5000 && (count < truth || count > truth + 1))
 			fail_msg("%lld instead of %lld", (long long)count, (long long)truth);
 	}
-	assert_int_equal(count_at(points, T0 + 40 * DAY), 5000);
-	assert_int_equal(count_at(points, T0 + 50 * DAY), 5000);
+	assert_int_equal(count_at(points, T0 + 40 * DAY + 6 * MINUTE), 5000);
+	assert_int_equal(count_at(points, T0 + 50 * DAY + 6 * MINUTE), 5000);
 	assert_in_range(points->len, 720, 8000);
 	/* nothing that arrived was lost */
 	points = ask_points(fixture, 5, now_ns - 3 * DAY, now_ns - 2 * DAY);
@@ -627,6 +667,9 @@ static void a_history_that_must_be_smaller_becomes_smaller(void **state)
 	large = lm_history_bytes(fixture->history);
 	assert_true(large > 4 << 20);
 	lm_history_set_max_bytes(fixture->history, 1 << 20);
+	/* the limit holds from here on: there is no room but what is not used */
+	MUST(lm_history_begin(fixture->history, now_ns));
+	lm_history_abandon(fixture->history);
 	MUST(lm_history_thin(fixture->history, now_ns, UINT64_MAX));
 	reopen(fixture);
 	assert_in_range(lm_history_bytes(fixture->history), 1, 1 << 20);
@@ -785,6 +828,8 @@ int main(void)
 		TEST(a_site_that_does_not_change_costs_nothing_and_its_count_holds),
 		TEST(a_site_that_is_gone_ends_with_nothing),
 		TEST(nothing_is_said_of_a_time_without_watching),
+		TEST(a_site_that_did_not_come_back_after_an_interruption_does_not_go_on),
+		TEST(what_comes_late_is_added_to_what_is_there),
 		TEST(a_transaction_that_was_abandoned_never_was),
 		TEST(a_site_is_kept_with_the_best_stack_that_was_seen),
 		TEST(go_programs_are_kept_with_their_heaps),
