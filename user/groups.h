@@ -59,6 +59,7 @@ struct lm_recalled {
 /* What of a group stands on disk already, so that it is written only when that changes. */
 struct lm_recall_state {
 	bool once;
+	uint64_t at_ns;
 	int64_t arrived, departed;
 	enum lm_level flag_level, verdict_level;
 };

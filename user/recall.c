@@ -9,9 +9,10 @@
 
 #define VERSION_GROUP 0x6c6d6701u
 #define VERSION_STAYS 0x6c6d7301u
-#define FEW 8                          /* residents below which no rule of the verdicts looks at a group */
-#define RETURN_NS (10 * 1000000000ull) /* a thread that ticks may be at its tick when it is looked at */
-#define COUNT_MAX ((uint32_t)1 << 24)  /* of stays in the histogram: old ones weigh no more than that */
+#define FEW 8                                  /* residents below which no rule of the verdicts looks at a group */
+#define RETURN_NS (10 * 1000000000ull)         /* a thread that ticks may be at its tick when it is looked at */
+#define SAVED_AGAIN_NS (86400 * 1000000000ull) /* what was not written for long the history drops */
+#define COUNT_MAX ((uint32_t)1 << 24)          /* of stays in the histogram: old ones weigh no more than that */
 
 struct kept_member {
 	uint64_t id, start_ns, since_ns, ticks;
@@ -41,7 +42,7 @@ struct kept_stays {
 	uint32_t completed[LM_VERDICT_HISTOGRAM];
 };
 
-bool lm_recall_is_due(const struct lm_group *group)
+bool lm_recall_is_due(const struct lm_group *group, uint64_t now_ns)
 {
 	const struct lm_recall_state *saved = &group->saved;
 
@@ -50,8 +51,9 @@ bool lm_recall_is_due(const struct lm_group *group)
 	if (group->count < FEW && group->flag.level == LM_LEVEL_NONE && !group->flag.demanded_age_ns &&
 		!saved->arrived && !saved->departed)
 		return false;
-	return !saved->once || saved->arrived != group->arrived || saved->departed != group->departed ||
-	       saved->flag_level != group->flag.level || saved->verdict_level != group->verdict.level;
+	return !saved->once || now_ns - saved->at_ns >= SAVED_AGAIN_NS || saved->arrived != group->arrived ||
+	       saved->departed != group->departed || saved->flag_level != group->flag.level ||
+	       saved->verdict_level != group->verdict.level;
 }
 
 static int by_since(const void *a, const void *b)
@@ -110,6 +112,7 @@ int lm_recall_save(struct lm_group *group, lm_recall_identify *identify, uint64_
 		kept->members_len = LM_RECALL_MEMBERS;
 	}
 	group->saved.once = true;
+	group->saved.at_ns = now_ns;
 	group->saved.arrived = group->arrived;
 	group->saved.departed = group->departed;
 	group->saved.flag_level = group->flag.level;

@@ -69,7 +69,7 @@ static int remember_group(struct lm_monitor *monitor, struct lm_group *group, st
 	size_t len;
 	int error;
 
-	if (!lm_recall_is_due(group))
+	if (!lm_recall_is_due(group, monitor->now_ns))
 		return 0;
 	error = lm_recall_save(group, group->kind == LM_SITE_GOROUTINE ? identify_goroutine : identify_thread,
 		monitor->now_ns, &bytes, &len);
