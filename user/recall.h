@@ -23,9 +23,9 @@ struct lm_recall_id {
 };
 typedef struct lm_recall_id lm_recall_identify(const struct lm_resident *resident);
 
-/* Is there anything to keep that was not saved yet? A group of a few that nothing was said of is known again at a look.
- */
-bool lm_recall_is_due(const struct lm_group *group);
+/* Is there anything to keep that was not saved yet, or so long ago that it will soon be forgotten? A group of a few
+ * that nothing was said of is known again at a look. */
+bool lm_recall_is_due(const struct lm_group *group, uint64_t now_ns);
 /* The group as bytes, to be freed. 0 or -ENOMEM. */
 int lm_recall_save(struct lm_group *group, lm_recall_identify *identify, uint64_t now_ns, void **bytes, size_t *len);
 /* Into a group that has just been made: before anybody joins. 0; -EINVAL: these are no such bytes; -ENOMEM. Then the
