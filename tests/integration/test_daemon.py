@@ -16,10 +16,11 @@ import harness
 from daemon import Daemon, free_port
 from harness import Skip, build, check, check_equal, children, is_alive, need, poll, status, test
 from leakmon import BINARY, check_snapshot, kernel_objects, run, wait_gone
+from test_go import SEED
 from test_exports import VERSION as PPROF_VERSION, cumulative, pprof, toolchains
 
 # Of tests that want a verdict soon: a leak is likely after a horizon.
-FAST = ("--interval", "500ms", "--horizon", "6s", "--min-blocked", "100ms")
+FAST = ("--interval", "500ms", "--horizon", "6s", "--min-blocked", "100ms", "--cpu-limit", "0")
 LEAK_MS = 100
 KILLS = 12  # of the whole daemon; its history alone is killed 200 times in a unit test
 CAPABILITIES = {2, 19, 34, 38, 39, 40}  # DAC_READ_SEARCH, SYS_PTRACE, SYSLOG, PERFMON, BPF, CHECKPOINT_RESTORE
@@ -80,6 +81,23 @@ def a_finding_goes_on_over_a_restart(t):
     check("found" in json.dumps(mine), "its beginning is remembered", mine)
     process.end()
     second.said(f"ended: likely leak in leak[{process.pid}]")
+
+
+@test("multiquery", "agent")
+def a_finding_about_goroutines_goes_on_over_a_restart(t, program):
+    try:
+        words = [toolchains.build(program, toolchains.IN_CI[-1]), *SEED]
+    except toolchains.Missing as missing:
+        raise Skip(str(missing)) from None
+    process = t.start(*words)
+    first = Daemon(t, *FAST, "-p", process.pid)
+    before = first.until_found(process.pid, "likely")
+    first.end()
+    second = Daemon(t, *FAST, "-p", process.pid, state=first.state)
+    after = poll(20, "the finding", lambda: next((f for f in second.findings(process.pid) if f["id"] == before["id"]), None))
+    check_equal((after["since"][:19], after["level"]), (before["since"][:19], before["level"]), "since and level",
+                (before, after))
+    check(f"found: likely leak in {before['comm']}" not in second.messages(), "it is not told again", second.messages())
 
 
 @test()
