@@ -15,7 +15,7 @@ import time
 import harness
 from daemon import Daemon, free_port
 from harness import Skip, build, check, check_equal, children, is_alive, need, poll, status, test
-from leakmon import BINARY, check_snapshot, kernel_objects, run, wait_gone
+from leakmon import BINARY, ROOT, check_snapshot, kernel_objects, run, wait_gone
 from test_go import SEED
 from test_exports import VERSION as PPROF_VERSION, cumulative, pprof, toolchains
 
@@ -346,6 +346,18 @@ def a_process_that_ends_is_told_in_events(t):
             check(data, "the stream goes on", got[-2000:])
             got += data
     check(is_alive(daemon.pid), "the daemon goes on when all that it watched has ended")
+
+
+@test()
+def the_page_shows_what_the_daemon_has_found(t):
+    need("chromedriver", "chromium")
+    process = leak(t)
+    daemon = Daemon(t, *FAST, "-p", process.pid)
+    daemon.until_found(process.pid, "likely")
+    done = subprocess.run([ROOT / "tests" / "page" / "run.py"], capture_output=True, text=True, timeout=200, check=False,
+                          env={**os.environ, "LEAKMON_URL": f"http://127.0.0.1:{daemon.port}"})
+    check(done.returncode == 0 and re.search(r"^[1-9]\d* passed, 0 failed", done.stdout, re.M), "the page's own tests",
+          done.stdout[-3000:] + done.stderr[-1000:])
 
 
 def go_program(t, version, count):
