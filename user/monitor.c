@@ -373,12 +373,21 @@ static void take_blocked(struct lm_monitor *monitor, struct lm_thread *thread, c
 	}
 }
 
+/* It runs, or wants to: for a moment only, or it has not come to do anything since, for others had the CPUs. */
+static bool is_between_waits(const struct lm_thread *thread, const struct lm_thread_record *record)
+{
+	uint64_t waits = record->waits - thread->stay.waits + 1;
+
+	return record->now_ns - thread->away_ns <= LM_STAY_GAP_NS ||
+	       record->cpu_ns - thread->stay.cpu_ns <= waits * LM_STAY_CPU_NS;
+}
+
 static void take_running(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
 {
 	lm_thread_forget_owner(thread);
 	if (thread->ticks && thread->resident.group && !thread->away_ns)
 		thread->away_ns = record->now_ns;
-	if (thread->away_ns && record->now_ns - thread->away_ns <= LM_STAY_GAP_NS) {
+	if (thread->away_ns && is_between_waits(thread, record)) {
 		/* a look caught it between two of its waits, as may the looks right after it */
 		copy_facts(thread, record);
 		return;
