@@ -276,6 +276,7 @@ static void copy_facts(struct lm_thread *thread, const struct lm_thread_record *
 	thread->state = record->state;
 	thread->flags = record->flags;
 	thread->switches = record->switches;
+	thread->voluntary = record->voluntary;
 	thread->cpu_ns = record->cpu_ns;
 	thread->fs_base = record->regs.fs_base;
 	thread->blocked_ns = record->blocked_ns;
@@ -317,7 +318,8 @@ void lm_thread_fill_member(const struct lm_thread *thread, struct lm_verdict_mem
 	member->since_ns = thread->stay_since_ns;
 	member->born_ns = thread->start_ns;
 	member->cpu_ms = saturated(thread->cpu_ns / 1000000);
-	member->switches = saturated(thread->switches);
+	/* how often others took its CPU says how busy they were */
+	member->switches = saturated(thread->voluntary);
 }
 
 /* Only timers have woken it: it is where it was. Its stack is looked at again now and then. */
