@@ -284,6 +284,7 @@ static void copy_facts(struct lm_thread *thread, const struct lm_thread_record *
 	thread->state = record->state;
 	thread->flags = record->flags;
 	thread->switches = record->switches;
+	thread->voluntary = record->voluntary;
 	thread->cpu_ns = record->cpu_ns;
 	thread->fs_base = record->regs.fs_base;
 	thread->blocked_ns = record->blocked_ns;
@@ -325,7 +326,8 @@ void lm_thread_fill_member(const struct lm_thread *thread, struct lm_verdict_mem
 	member->since_ns = thread->stay_since_ns;
 	member->born_ns = thread->start_ns;
 	member->cpu_ms = saturated(thread->cpu_ns / 1000000);
-	member->switches = saturated(thread->switches);
+	/* how often others took its CPU says how busy they were */
+	member->switches = saturated(thread->voluntary);
 }
 
 /* Only timers have woken it: it is where it was. Its stack is looked at again now and then. */
@@ -381,12 +383,21 @@ static void take_blocked(struct lm_monitor *monitor, struct lm_thread *thread, c
 	}
 }
 
+/* It runs, or wants to: for a moment only, or it has not come to do anything since, for others had the CPUs. */
+static bool is_between_waits(const struct lm_thread *thread, const struct lm_thread_record *record)
+{
+	uint64_t waits = record->waits - thread->stay.waits + 1;
+
+	return record->now_ns - thread->away_ns <= LM_STAY_GAP_NS ||
+	       record->cpu_ns - thread->stay.cpu_ns <= waits * LM_STAY_CPU_NS;
+}
+
 static void take_running(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
 {
 	lm_thread_forget_owner(thread);
 	if (thread->ticks && thread->resident.group && !thread->away_ns)
 		thread->away_ns = record->now_ns;
-	if (thread->away_ns && record->now_ns - thread->away_ns <= LM_STAY_GAP_NS) {
+	if (thread->away_ns && is_between_waits(thread, record)) {
 		/* a look caught it between two of its waits, as may the looks right after it */
 		copy_facts(thread, record);
 		return;

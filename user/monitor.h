@@ -86,7 +86,7 @@ struct lm_thread {
 	uint32_t state, flags;
 	uint64_t seen_look; /* number of the last look that saw it */
 	uint64_t wait_since_ns;
-	uint64_t switches, cpu_ns, fs_base;
+	uint64_t switches, voluntary, cpu_ns, fs_base;
 	uint64_t blocked_ns, preempted_ns, waits, last_wait_end_ns, longest_wait_ns;
 	uint32_t own_tid, pid_ns; /* as locks of its process name it, and where; 0 = not known */
 	struct lm_futex_last futex;

@@ -32,30 +32,26 @@ static int fd_of(const struct lm_group *group, const struct lm_resident *residen
 	return polled.fd;
 }
 
-static size_t count_silent(const struct lm_monitor *monitor, const struct lm_group *group)
+static bool is_silent(const struct lm_monitor *monitor, const struct lm_resident *resident)
 {
-	uint64_t silent_ns = lm_verdict_scaled_ns(monitor->config.horizon_ns, SILENT_S);
-	size_t silent = 0;
-
-	for (int64_t i = 0; i < group->count; i++)
-		silent += monitor->now_ns - group->residents[i]->wait_since_ns >= silent_ns;
-	return silent;
+	return monitor->now_ns - resident->wait_since_ns >= lm_verdict_scaled_ns(monitor->config.horizon_ns, SILENT_S);
 }
 
 static unsigned int judge(
 	const struct lm_monitor *monitor, const struct lm_group *group, const struct lm_socket_query *sockets)
 {
-	size_t connected = 0, closed = 0, dead;
+	size_t connected = 0, closed = 0, dead = 0;
 
 	for (int64_t i = 0; i < group->count; i++) {
 		bool is_first = i == 0 || sockets[i].inode != sockets[i - 1].inode;
+		bool is_closed = is_first && sockets[i].state == LM_SOCKET_CLOSE_WAIT;
 
-		closed += is_first && sockets[i].state == LM_SOCKET_CLOSE_WAIT;
+		closed += is_closed;
+		dead += is_closed || is_silent(monitor, group->residents[sockets[i].whose]);
 		connected += is_first && sockets[i].state == LM_SOCKET_CONNECTED;
 	}
 	if (connected + closed < ONE_EACH_SHARE * group->count)
 		return 0;
-	dead = closed + count_silent(monitor, group);
 	return LM_GUARD_CONNECTIONS | (dead >= DEAD_SHARE * group->count ? LM_GUARD_DEAD_PEERS : 0);
 }
 
@@ -66,8 +62,10 @@ static void read_group(const struct lm_monitor *monitor, struct lm_group *group,
 
 	if (!sockets)
 		return;
-	for (int64_t i = 0; i < group->count; i++)
+	for (int64_t i = 0; i < group->count; i++) {
 		sockets[i].fd = fd_of(group, group->residents[i]);
+		sockets[i].whose = i;
+	}
 	if (lm_sockets_read(proc_root, process->key.tgid, sockets, group->count) == 0)
 		group->guards = judge(monitor, group, sockets);
 	free(sockets);

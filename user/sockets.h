@@ -16,6 +16,7 @@ enum lm_socket_state {
 
 struct lm_socket_query {
 	int fd;
+	size_t whose; /* for the caller: the order is another afterwards */
 	/* out: */
 	uint64_t inode; /* names the socket, 0 = none */
 	enum lm_socket_state state;

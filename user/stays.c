@@ -41,6 +41,7 @@ void lm_stay_note(struct lm_stay_point *point, const struct lm_thread_record *re
 		.waits = record->waits,
 		.blocked_ns = record->blocked_ns,
 		.cpu_ns = record->cpu_ns,
+		.run_delay_ns = record->run_delay_ns,
 		.futex_waits = record->futex.waits,
 		.futex_woken = record->futex.woken,
 		.ip = record->regs.ip,
@@ -98,10 +99,10 @@ static bool has_worked(const struct lm_stay_point *before, const struct lm_stay_
 {
 	uint64_t waits = now->waits - before->waits;
 	uint64_t passed_ns = now->at_ns - before->at_ns;
-	uint64_t blocked_ns = blocked_until(now) - blocked_until(before);
+	uint64_t idle_ns = blocked_until(now) - blocked_until(before) + now->run_delay_ns - before->run_delay_ns;
 
 	return now->cpu_ns - before->cpu_ns > waits * LM_STAY_CPU_NS ||
-	       (passed_ns > blocked_ns && passed_ns - blocked_ns > waits * LM_STAY_GAP_NS);
+	       (passed_ns > idle_ns && passed_ns - idle_ns > waits * LM_STAY_GAP_NS);
 }
 
 enum lm_stay_change lm_stay_compare(const struct lm_stay_point *before, const struct lm_stay_point *now)

@@ -16,7 +16,7 @@ struct lm_stay_point {
 	uint64_t at_ns;
 	uint64_t wait_since_ns; /* of the present wait */
 	uint64_t waits, blocked_ns;
-	uint64_t cpu_ns;
+	uint64_t cpu_ns, run_delay_ns;
 	uint64_t futex_waits, futex_woken;
 	uint64_t ip, sp;
 	int64_t nr;       /* system call */
@@ -33,7 +33,8 @@ enum lm_stay_change {
 	LM_STAY_WOKEN, /* it waits there again at once, but another thread woke it: goes on if that woke many */
 };
 
-/* A stay goes on if the thread waits again within this, and has used no more CPU. For each wake-up. */
+/* A stay goes on if the thread waits again within this, and has used no more CPU. For each wake-up. The time for which
+ * a busy machine let it wait for a CPU does not count. */
 #define LM_STAY_GAP_NS 100000000ull
 #define LM_STAY_CPU_NS 1000000ull
 

@@ -31,7 +31,7 @@ struct lm_verdict_member {
 	uint64_t since_ns; /* resides in the group since then */
 	uint64_t born_ns;  /* the thread's start */
 	uint32_t cpu_ms;
-	uint32_t switches;
+	uint32_t switches; /* of its own accord */
 };
 
 /* What speaks against a leak whatever the cohorts say. */

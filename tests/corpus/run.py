@@ -38,7 +38,9 @@ STARTERS = {servers.ServerCase: servers.Server, stressors.StressCase: stressors.
 EARLY_LOOK = 1.4  # horizons: enough are old enough to be suspect, not yet to be likely
 LOCK_CASE_S = 12  # two looks at each lock, a second apart or more, and some to spare
 LOCK_CASE_HORIZONS = 0.1  # locks that are held for long, but not for ever, change hands meanwhile
+STAGGER_S = 0.3  # between the starts of programs that are watched together: a hundred at once take longer than they may
 stopping = threading.Event()
+starting = threading.Lock()
 
 
 def seconds(text):
@@ -63,6 +65,9 @@ def interval_s(scale_s):
 
 def start_program(case, options, seed, directory):
     try:
+        if options.together:
+            with starting:
+                time.sleep(STAGGER_S)
         return STARTERS.get(type(case), programs.Program)(case, options.horizon, seed, directory)
     except BaseException:
         if options.together:

@@ -77,6 +77,7 @@ static inline struct lm_thread_record blocked(uint32_t tid, uint64_t since_ns, u
 		.flags = LM_THREAD_REGS | LM_THREAD_EXACT,
 		.state = LM_STATE_INTERRUPTIBLE,
 		.switches = switches,
+		.voluntary = switches,
 		.wait_since_ns = since_ns,
 		.regs = {.nr = NR_READ, .ip = 0x1000, .sp = 0x2000},
 		.comm = "program",

@@ -132,9 +132,20 @@ static void a_look_between_two_ticks_does_not_end_the_stay(void **state)
 	assert_int_equal(snapshot.sites[0].departed, 0);
 	assert_int_equal(snapshot.sites[0].oldest_resident_since_ns, 1990 * S);
 	lm_snapshot_free(&snapshot);
-	/* one that runs for longer has left */
+	/* one that wants to run for longer, but is not let by others, has not left … */
 	for (int i = 0; i < 2; i++) {
+		running.switches++;
+		begin(fixture, (2004 + i) * S);
+		feed(fixture, running);
+		lm_monitor_end_look(fixture->monitor, true);
+	}
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.totals.blocked_threads, 1);
+	lm_snapshot_free(&snapshot);
+	/* … and one that runs has */
+	for (int i = 2; i < 4; i++) {
 		running.switches += 10;
+		running.cpu_ns += S;
 		begin(fixture, (2004 + i) * S);
 		feed(fixture, running);
 		lm_monitor_end_look(fixture->monitor, true);

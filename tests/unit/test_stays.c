@@ -134,6 +134,8 @@ static void work_between_two_waits_is_odd_at_least(void **state)
 	now = after(&before);
 	now.wait_since_ns = before.at_ns + 500 * MS + 101 * MS; /* 101 ms away */
 	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ODD);
+	now.run_delay_ns = before.run_delay_ns + 2 * MS; /* but 2 of them for want of a CPU */
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_GOES_ON);
 	before = point(EPOLL_WAIT, 1500);
 	now = after(&before);
 	now.cpu_ns = before.cpu_ns + MS + 1;
