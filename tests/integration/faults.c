@@ -61,6 +61,7 @@ enum {
 	P_calloc,
 	P_realloc,
 	P_mmap,
+	P_mmap64,
 	P_open,
 	P_open64,
 	P_openat,
@@ -218,6 +219,11 @@ void *realloc(void *memory, size_t size)
 void *mmap(void *address, size_t len, int protection, int flags, int fd, off_t offset)
 {
 	return FAILS(MAPPING) ? MAP_FAILED : REAL(mmap)(address, len, protection, flags, fd, offset);
+}
+
+void *mmap64(void *address, size_t len, int protection, int flags, int fd, off64_t offset)
+{
+	return FAILS(MAPPING) ? MAP_FAILED : REAL(mmap64)(address, len, protection, flags, fd, offset);
 }
 
 /* --- descriptors --- */

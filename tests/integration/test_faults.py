@@ -106,6 +106,10 @@ class Leak:
         return (max(count for at, count in self.at_least if at <= wall - SLACK_S or not at),
                 max(count for at, count in self.at_most if at <= wall or not at))
 
+    def blocked(self, report):
+        """Its threads at any place, but the one that waits to be asked."""
+        return sum(site["count"] for site in report["sites"] if site["pid"] == self.pid) - 1
+
     def counted(self, report):
         return sum(site["count"] for site in report["sites"] if site["pid"] == self.pid and FUNCTION in functions(site))
 
@@ -132,8 +136,8 @@ def see(daemon, leak):
     check(daemon.child.poll() is None, f"the daemon ended with {daemon.child.poll()}", daemon.messages())
 
 
-def until_right(daemon, leak, deadline_s=30):
-    """Reports of from now on count what there is."""
+def until_right(daemon, leak, deadline_s=30, any_stack=False):
+    """Reports of from now on count what there is, wherever they can say that it is."""
     begun = time.time()
     last = [None]
 
@@ -143,7 +147,8 @@ def until_right(daemon, leak, deadline_s=30):
         if status != 200:
             return False
         report = last[0] = json.loads(body)
-        return seconds(report["time"]) > begun and leak.counted(report) == leak.total()
+        count = leak.blocked(report) if any_stack else leak.counted(report)
+        return seconds(report["time"]) > begun and count == leak.total()
 
     try:
         poll(deadline_s, f"a report of {leak.total()} threads", right)
@@ -167,7 +172,7 @@ def start(t, leak, own, child=None, *more):
     return Daemon(t, *QUICK, "-p", leak.pid, *more, env=env)
 
 
-def end_whole(t, daemon, points):
+def end_whole(daemon):
     """It ends as it should, and leaves nothing but a history that is whole and holds what it held."""
     objects, workers = kernel_objects(daemon.pid), children(daemon.pid)
     check(objects, "it has its BPF objects")
@@ -175,7 +180,7 @@ def end_whole(t, daemon, points):
     wait_gone(workers)
     with contextlib.closing(sqlite3.connect(daemon.state / "history.db")) as database:
         check_equal(database.execute("PRAGMA integrity_check").fetchall(), [("ok",)], "integrity of the history")
-    left = [name for name in os.listdir(daemon.state) if not name.startswith("history.db") and name != "lock"]
+    left = [name for name in os.listdir(daemon.state) if name not in ("history.db", "history.lock")]
     check_equal(left, [], "nothing else is left")
 
 
@@ -190,15 +195,20 @@ def oldest_points(daemon, leak):
     return site, poll(20, "there are points", points)[0]
 
 
-def fail_for_a_while(t, daemon, leak, control, kind, mode, chance):
+def fail_for_a_while(t, daemon, leak, own, control, kind, mode, chance):
     errors, few, one_in = FAULTS[kind]
     end = time.monotonic() + (LONG_PHASE_S if t.long else PHASE_S)
+    kills = 2
     while time.monotonic() < end:
         control.set(kind, mode, one_in, chance.choice(errors), few)
         leak.more(chance.randrange(1, 4))
+        if (kind == "fork" or control is not own) and kills:
+            kills -= 1
+            for worker in children(daemon.pid):
+                os.kill(worker, signal.SIGKILL)
         see(daemon, leak)
     control.off()
-    until_right(daemon, leak)
+    until_right(daemon, leak, any_stack=control is not own)
 
 
 def sweep(t, kind, in_child):
@@ -212,17 +222,19 @@ def sweep(t, kind, in_child):
     until_right(daemon, leak)
     site, oldest = oldest_points(daemon, leak)
     held = descriptors(daemon.pid)
-    fail_for_a_while(t, daemon, leak, control, kind, EACH, chance)
-    fail_for_a_while(t, daemon, leak, control, kind, RANDOM, chance)
+    fail_for_a_while(t, daemon, leak, own, control, kind, EACH, chance)
+    fail_for_a_while(t, daemon, leak, own, control, kind, RANDOM, chance)
     t.note(f"{control.failed(kind)} of {control.calls(kind)} calls failed, at {control.places(kind)} places")
-    check(control.failed(kind), "calls did fail")
     poll(20, f"it has {held} descriptors again", lambda: descriptors(daemon.pid) <= held)
     points = daemon.json(f"/api/v1/history?site={site}")["points"]
-    check_equal(points[0], oldest, "the oldest point is that of before")
-    end_whole(t, daemon, points)
+    check(points[0]["time"] <= oldest["time"] and points[0]["count"] == oldest["count"], "the oldest point is there",
+          (oldest, points[0]))
+    control.set(kind, RANDOM, FAULTS[kind][2], FAULTS[kind][0][0], FAULTS[kind][1])
+    end_whole(daemon)
+    check(control.failed(kind), "calls did fail")
 
 
-@test(*KINDS)
+@test(*(kind for kind in KINDS if kind != "mapping"))  # it maps nothing while it works
 def calls_that_fail_cost_what_they_were_for_and_nothing_else(t, kind):
     sweep(t, kind, False)
 
