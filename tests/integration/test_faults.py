@@ -11,17 +11,16 @@ import json
 import mmap
 import os
 import random
-import re
 import resource
 import signal
+import socket
 import sqlite3
 import struct
-import subprocess
 import time
 
-from daemon import Daemon, free_port
-from harness import build, check, check_equal, children, is_alive, poll, test
-from leakmon import BINARY, check_clean, check_snapshot, functions, kernel_objects, seconds, wait_gone
+from daemon import Daemon
+from harness import build, check, check_equal, children, poll, test
+from leakmon import check_clean, check_snapshot, functions, kernel_objects, seconds, wait_gone
 
 # As in faults.c.
 KINDS = ("memory", "mapping", "descriptor", "read", "write", "sync", "wait", "message", "fork", "bpf")
@@ -43,6 +42,7 @@ FAULTS = {
 }
 QUICK = ("--interval", "200ms", "--horizon", "6s", "--min-blocked", "50ms", "--cpu-limit", "100")
 PHASE_S, LONG_PHASE_S = 1.0, 20
+STARTS = 3  # of each kind; all places with --long
 SLACK_S = 1.0  # from when threads wait to when a report must have them, on a machine that is busy
 FUNCTION = "wait_for_result"
 
@@ -163,13 +163,13 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def start(t, leak, own, child=None, *more):
+def start(t, leak, own, child=None, **options):
     env = {**os.environ, "LD_PRELOAD": str(build("faults.so")), "LEAKMON_FAULTS": str(own.path)}
     if child:
         env["LEAKMON_FAULTS_CHILD"] = str(child.path)
     if "asan" in os.environ.get("LEAKMON", "") or "/san/" in os.environ.get("LEAKMON", ""):
         env["ASAN_OPTIONS"] = "verify_asan_link_order=0:detect_leaks=0:allocator_may_return_null=1"
-    return Daemon(t, *QUICK, "-p", leak.pid, *more, env=env)
+    return Daemon(t, *QUICK, "-p", leak.pid, env=env, **options)
 
 
 def end_whole(daemon):
@@ -242,3 +242,84 @@ def calls_that_fail_cost_what_they_were_for_and_nothing_else(t, kind):
 @test("memory", "mapping", "descriptor", "read", "message")
 def calls_that_fail_in_the_resolver_cost_stacks_at_most(t, kind):
     sweep(t, kind, True)
+
+
+# --- descriptors that are really used up ---------------------------------------------------------------------------------
+
+
+def lowest_free(pid):
+    used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    return next(number for number in range(len(used) + 1) if number not in used)
+
+
+@test()
+def a_daemon_without_a_descriptor_left_goes_on_when_there_are_some_again(t):
+    leak = Leak(t)
+    leak.more(10)
+    daemon = Daemon(t, *QUICK, "-p", leak.pid)
+    until_right(daemon, leak)
+    oldest_points(daemon, leak)
+    held = descriptors(daemon.pid)
+    limits = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+    for left in (0, 1, 3, 6):
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (lowest_free(daemon.pid) + left, limits[1]))
+        end = time.monotonic() + (LONG_PHASE_S if t.long else PHASE_S)
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", daemon.port), timeout=5):
+            while time.monotonic() < end:
+                leak.more(1)
+                time.sleep(0.05)
+        for worker in children(daemon.pid):  # it cannot be started again now
+            os.kill(worker, signal.SIGKILL)
+        leak.more(5)
+        time.sleep(0.3)
+        check(daemon.child.poll() is None, f"the daemon ended with {daemon.child.poll()}", daemon.messages())
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, limits)
+        until_right(daemon, leak)
+    poll(20, f"it has {held} descriptors again", lambda: descriptors(daemon.pid) <= held)
+    end_whole(daemon)
+
+
+# --- while it starts ---------------------------------------------------------------------------------------------------
+
+
+def start_with(t, leak, control, state):
+    """How a daemon starts: its exit code, or None if it came to work (and ended as it should), and what it said."""
+    daemon = start(t, leak, control, None, ready=False, state=state)
+    poll(60, "it has started, or not", lambda: daemon.child.poll() is not None or daemon.status("/-/ready") == 200)
+    control.off()
+    if daemon.child.poll() is not None:
+        return daemon.child.returncode, daemon.messages()
+    until_right(daemon, leak)
+    daemon.end(deadline_s=20)
+    return None, daemon.messages()
+
+
+def judge_start(code, messages, what):
+    check_clean(messages.encode("utf-8", "surrogateescape"), "stderr")
+    if code is None:
+        return
+    check(code in (2, 77), f"{what} failed: exit code {code}", messages)
+    check(messages.count("\n") in (1, 2), f"{what} failed: it does not say so in a line", messages)
+
+
+@test(*KINDS)
+def a_call_that_fails_while_it_starts_is_named_or_costs_little(t, kind):
+    chance = random.Random(seed_of(t))
+    leak = Leak(t)
+    leak.more(10)
+    control, state = Control(t, 1), t.directory() / "state"
+    control.set(kind, PLACE)
+    start_with(t, leak, control, state)
+    places = control.places(kind)
+    targets = list(range(1, places + 1))
+    if not t.long:
+        targets = chance.sample(targets, min(len(targets), STARTS))
+    ended = 0
+    for target in targets:
+        control = Control(t, 1)
+        error = FAULTS[kind][0][0]
+        control.set(kind, PLACE, 1, error, False, target)
+        code, messages = start_with(t, leak, control, state)
+        judge_start(code, messages, f"place {target} of {places}")
+        ended += code is not None
+    t.note(f"{places} places, {len(targets)} made to fail: {ended} ended the start")
