@@ -168,7 +168,10 @@ def start(t, leak, own, child=None, **options):
     if child:
         env["LEAKMON_FAULTS_CHILD"] = str(child.path)
     if "asan" in os.environ.get("LEAKMON", "") or "/san/" in os.environ.get("LEAKMON", ""):
-        env["ASAN_OPTIONS"] = "verify_asan_link_order=0:detect_leaks=0:allocator_may_return_null=1"
+        known = t.directory() / "known"
+        known.write_text("leak:gnutls_hash_init\n")  # it forgets 64 bytes when memory runs out
+        env["LSAN_OPTIONS"] = f"suppressions={known}:print_suppressions=0"
+        env["ASAN_OPTIONS"] = "verify_asan_link_order=0:allocator_may_return_null=1"
     return Daemon(t, *QUICK, "-p", leak.pid, env=env, **options)
 
 
