@@ -242,9 +242,12 @@ static __always_inline long visit(struct seq_file *seq, struct task_struct *task
 	}
 	fill_record(task, state, task_state, switches, on_cpu, &scratch);
 	error = write_record(seq, &scratch);
-	/* When the buffer is full the kernel calls us again for this thread: only what was taken is reported. */
+	/*
+	 * When the buffer is full the kernel calls us again for this thread: only what was taken is reported. One that
+	 * is on its way off a CPU was told of as running though its switch is counted already: it is told again.
+	 */
 	if (!error && state) {
-		state->reported_epoch = epoch;
+		state->reported_epoch = on_cpu ? 0 : epoch;
 		state->reported_switches = switches;
 		state->reported_state = task_state;
 	}

@@ -14,9 +14,8 @@
 #define NS_PER_S 1000000000ull
 #define S_PER_H 3600.0
 
-static void free_group(struct lm_groups *groups, struct lm_group *group)
+static void free_unlisted(struct lm_groups *groups, struct lm_group *group)
 {
-	HASH_DEL(groups->table, group);
 	lm_stack_unref(groups->stacks, group->stack);
 	free(group->recalled);
 	free(group->stays_saved);
@@ -24,6 +23,12 @@ static void free_group(struct lm_groups *groups, struct lm_group *group)
 	free(group->residents);
 	free(group->members);
 	free(group);
+}
+
+static void free_group(struct lm_groups *groups, struct lm_group *group)
+{
+	HASH_DEL(groups->table, group);
+	free_unlisted(groups, group);
 }
 
 static int fill_group(struct lm_group *group, const struct lm_place *place)
@@ -74,6 +79,10 @@ int lm_groups_find(struct lm_groups *groups, const struct lm_place *place, struc
 		if (group->watch_start_ns < groups->watch_start_ns)
 			group->watch_start_ns = groups->watch_start_ns;
 		HASH_ADD(hh, groups->table, key, sizeof(group->key), group);
+		if (!group->hh.tbl) {
+			free_unlisted(groups, group);
+			return -ENOMEM;
+		}
 		if (groups->made)
 			groups->made(group, groups->made_context);
 	}

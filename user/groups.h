@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#define HASH_NONFATAL_OOM 1 /* else it ends the program */
 #include <uthash.h>
 
 #include "user/places.h"

@@ -197,6 +197,10 @@ static struct lm_process *process_of(struct lm_monitor *monitor, const struct lm
 		process->exec_id = record->exec_id;
 		process->kernel_thread = record->flags & LM_THREAD_KERNEL;
 		HASH_ADD(hh, monitor->processes, key, sizeof(process->key), process);
+		if (!process->hh.tbl) {
+			free(process);
+			return NULL;
+		}
 	}
 	/* only the leader's: a thread that is about to be killed by the exec still has the old number */
 	if (record->head.tid == record->tgid && record->exec_id > process->exec_id)
@@ -244,6 +248,10 @@ static struct lm_thread *thread_of(struct lm_monitor *monitor, const struct lm_t
 	thread->start_ns = record->head.start_ns;
 	thread->process = process;
 	HASH_ADD(hh, monitor->threads, tid, sizeof(thread->tid), thread);
+	if (!thread->hh.tbl) {
+		free(thread);
+		return NULL;
+	}
 	DL_APPEND(process->threads, thread);
 	process->threads_len++;
 	return thread;
@@ -254,14 +262,23 @@ static bool is_blocked(const struct lm_thread_record *record)
 	return record->state != LM_STATE_RUNNING && !(record->flags & (LM_THREAD_ON_CPU | LM_THREAD_EXITING));
 }
 
+/* There was no memory for what a record says: it is missed until the kernel tells all anew. */
+static void lose_record(struct lm_monitor *monitor)
+{
+	monitor->counters.unknown_threads++;
+	monitor->forgot = true;
+}
+
 /* Keeps what is needed to find out where the thread waits. */
-static void expect_stack(struct lm_thread *thread, const struct lm_thread_record *record)
+static void expect_stack(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
 {
 	size_t len = record->kstack_len < LM_KSTACK_MAX ? record->kstack_len : LM_KSTACK_MAX;
 	struct lm_pending *pending = malloc(sizeof(*pending) + len * sizeof(pending->kernel_stack[0]));
 
-	if (!pending)
+	if (!pending) {
+		lose_record(monitor);
 		return;
+	}
 	pending->regs = record->regs;
 	pending->kernel_stack_len = len;
 	memcpy(pending->kernel_stack, record->kstack, len * sizeof(pending->kernel_stack[0]));
@@ -343,7 +360,7 @@ static void go_on(
 			return;
 	}
 	lm_monitor_forget_stack(monitor, thread);
-	expect_stack(thread, record);
+	expect_stack(monitor, thread, record);
 }
 
 /* An odd change is none where there was none for long; it must be long until the next. */
@@ -374,12 +391,12 @@ static void take_blocked(struct lm_monitor *monitor, struct lm_thread *thread, c
 	} else if (change == LM_STAY_WOKEN && thread->resident.group) {
 		/* whether that was a broadcast is known when all are seen */
 		lm_monitor_forget_stack(monitor, thread);
-		expect_stack(thread, record);
+		expect_stack(monitor, thread, record);
 		thread->woken_ns = ended_ns;
 	} else {
 		end_stay(monitor, thread, ended_ns);
 		begin_stay(thread);
-		expect_stack(thread, record);
+		expect_stack(monitor, thread, record);
 	}
 }
 
@@ -422,8 +439,10 @@ static void take_thread(struct lm_monitor *monitor, const struct lm_thread_recor
 		return;
 	}
 	thread = thread_of(monitor, record);
-	if (!thread)
+	if (!thread) {
+		lose_record(monitor);
 		return;
+	}
 	stayed = thread->switches == record->switches && thread->state == record->state && is_blocked(record) &&
 		 (thread->resident.group || thread->pending);
 	thread->seen_look = monitor->look;

@@ -138,7 +138,7 @@ struct lm_watched {
 struct lm_monitor_counters {
 	uint64_t torn_reads;                     /* stacks dropped because the thread or goroutine ran meanwhile */
 	uint64_t unwind_failed;                  /* stacks of threads that stood still: none, or it ends early */
-	uint64_t unknown_threads;                /* SAME records of threads that we have lost */
+	uint64_t unknown_threads;                /* records of threads that we have lost, or had no memory for */
 	uint64_t threads_started, threads_ended; /* since the last report */
 	uint64_t go_unwind_failed; /* goroutines that wait and whose stack ends early, at their last look */
 };
@@ -191,6 +191,7 @@ struct lm_monitor {
 	size_t watched_len;
 	uint64_t look, now_ns, watch_start_ns;
 	bool look_complete; /* the last one */
+	bool forgot; /* a record of it had no room: its caller has the next look tell all anew, and unsets this */
 	bool owners_missed; /* by the last analysis of locks, and not by those before */
 	uint64_t last_process_number;
 	struct lm_monitor_counters counters;
@@ -225,6 +226,9 @@ struct lm_process *lm_monitor_next_process(struct lm_monitor *monitor, struct lm
 size_t lm_monitor_wanted(struct lm_monitor *monitor, struct lm_process *process, struct lm_thread **wanted, size_t len);
 /* The stack of such a thread, taking over the reference; NULL with the reason if it could not be had. */
 void lm_monitor_set_stack(struct lm_thread *thread, const struct lm_stack *stack, const char *why);
+
+/* Stacks of the process that could not be had and are not placed yet are wanted again. */
+void lm_monitor_want_again(struct lm_process *process);
 
 /* Drops what was kept to find out where the thread waits. */
 void lm_monitor_forget_stack(struct lm_monitor *monitor, struct lm_thread *thread);

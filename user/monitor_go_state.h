@@ -3,6 +3,7 @@
 #ifndef LM_MONITOR_GO_STATE_H
 #define LM_MONITOR_GO_STATE_H
 
+#define HASH_NONFATAL_OOM 1 /* else it ends the program */
 #include <uthash.h>
 
 #include "user/monitor.h"

@@ -154,6 +154,10 @@ static struct lm_go_stack *new_stack(struct lm_go *go, uint32_t number)
 		return NULL;
 	stack->number = number;
 	HASH_ADD(hh, go->stacks, number, sizeof(stack->number), stack);
+	if (!stack->hh.tbl) {
+		free(stack);
+		return NULL;
+	}
 	DL_APPEND(go->unknown, stack);
 	return stack;
 }

@@ -45,6 +45,17 @@ void lm_monitor_set_stack(struct lm_thread *thread, const struct lm_stack *stack
 	thread->confirmed = false;
 }
 
+void lm_monitor_want_again(struct lm_process *process)
+{
+	struct lm_thread *thread;
+
+	DL_FOREACH(process->threads, thread)
+	{
+		if (thread->pending && !thread->stack)
+			thread->unwound = thread->confirmed = false;
+	}
+}
+
 static const char *why_no_stack(const struct lm_thread *thread)
 {
 	if (thread->flags & LM_THREAD_KERNEL)
@@ -176,6 +187,15 @@ static uint64_t polled_by(const struct lm_regs *regs)
 	return (regs->nr == nr_poll || regs->nr == nr_ppoll) && regs->si == 1 ? regs->di : 0;
 }
 
+/* It is placed: what that took is needed no longer, but for another try. */
+static void forget_place(struct lm_monitor *monitor, struct lm_thread *thread)
+{
+	if (thread->process->facts.retry_ns && !thread->stack)
+		thread->unwound = thread->confirmed = false;
+	else
+		lm_monitor_forget_stack(monitor, thread);
+}
+
 static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 {
 	struct lm_place place = {
@@ -189,6 +209,7 @@ static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 	};
 	struct lm_verdict_member member;
 	struct lm_group *group;
+	int error;
 
 	if (can_unwind(thread) && (!place.stack || place.stack->end == LM_STACK_BROKEN))
 		monitor->counters.unwind_failed++;
@@ -205,15 +226,13 @@ static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 	if (can_unwind(thread) && !place.go_runtime && place.wait.wait_class <= LM_WAIT_FUTEX_OTHER)
 		expect_owner(thread, place.wait.wait_class);
 	thread->polled = can_unwind(thread) ? polled_by(&thread->pending->regs) : 0;
-	if (thread->process->facts.retry_ns && !thread->stack)
-		thread->unwound = thread->confirmed = false;
-	else
-		lm_monitor_forget_stack(monitor, thread);
 	thread->resident.wait_since_ns = thread->wait_since_ns;
 	thread->resident.has_object = place.wait.has_object;
 	thread->resident.object = place.wait.object;
-	if (thread->resident.group == group)
+	if (thread->resident.group == group) {
+		forget_place(monitor, thread);
 		return 0;
+	}
 	if (thread->resident.group && !thread->resident.group->stack && place.stack) {
 		/* its stack could not be had before */
 		lm_groups_take_back(&thread->resident, monitor->now_ns);
@@ -225,7 +244,10 @@ static int group_thread(struct lm_monitor *monitor, struct lm_thread *thread)
 	lm_recall_since(group, (struct lm_recall_id){.id = thread->tid, .start_ns = thread->start_ns},
 		thread->wait_since_ns, &thread->stay_since_ns);
 	lm_thread_fill_member(thread, &member);
-	return lm_groups_join(group, &thread->resident, &member);
+	error = lm_groups_join(group, &thread->resident, &member);
+	if (!error)
+		forget_place(monitor, thread);
+	return error;
 }
 
 /* It is placed as well as can be until its stack is tried again. */

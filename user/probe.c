@@ -36,6 +36,7 @@ struct lm_probe {
 	void *handler_context;
 	enum lm_probe_futex futex;
 	char *look_buffer;
+	struct lm_probe_losses losses; /* as last read: what cannot be read now is not less */
 };
 
 __attribute__((format(printf, 2, 0))) static int log_libbpf(
@@ -393,7 +394,12 @@ static uint64_t missed_runs(const struct lm_probe *probe)
 	return missed;
 }
 
-void lm_probe_losses(const struct lm_probe *probe, struct lm_probe_losses *losses)
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+void lm_probe_losses(struct lm_probe *probe, struct lm_probe_losses *losses)
 {
 	int cpus = libbpf_num_possible_cpus();
 	__u64 *counts = cpus > 0 ? calloc(cpus, sizeof(*counts)) : NULL;
@@ -406,9 +412,11 @@ void lm_probe_losses(const struct lm_probe *probe, struct lm_probe_losses *losse
 			total[cause] += counts[cpu];
 	}
 	free(counts);
-	losses->ring_full = total[LM_LOSS_RING_FULL];
-	losses->storage_failed = total[LM_LOSS_STORAGE_FAILED];
-	losses->program_missed = missed_runs(probe) + probe->skel->bss->switch_missed;
+	probe->losses.ring_full = larger(probe->losses.ring_full, total[LM_LOSS_RING_FULL]);
+	probe->losses.storage_failed = larger(probe->losses.storage_failed, total[LM_LOSS_STORAGE_FAILED]);
+	probe->losses.program_missed =
+		larger(probe->losses.program_missed, missed_runs(probe) + probe->skel->bss->switch_missed);
+	*losses = probe->losses;
 }
 
 /* fdinfo says what a map holds, also what grew since it was made; before Linux 6.4 not what is in a ring buffer. */

@@ -57,7 +57,7 @@ int lm_probe_fd(const struct lm_probe *probe);
 void lm_probe_forget(struct lm_probe *probe);
 
 enum lm_probe_futex lm_probe_futex(const struct lm_probe *probe);
-void lm_probe_losses(const struct lm_probe *probe, struct lm_probe_losses *losses);
+void lm_probe_losses(struct lm_probe *probe, struct lm_probe_losses *losses);
 /* Kernel memory that the maps hold, in bytes, 0 if not known. */
 uint64_t lm_probe_memory(const struct lm_probe *probe);
 

@@ -326,6 +326,9 @@ static int scan(struct lm_session *session)
 	lm_monitor_begin_look(session->monitor, now_on(CLOCK_BOOTTIME));
 	error = lm_probe_look(session->probe, take_record, session);
 	lm_monitor_end_look(session->monitor, session->look_complete);
+	if (session->monitor->forgot)
+		lm_probe_forget(session->probe);
+	session->monitor->forgot = false;
 	session->scan_s = (now_on(CLOCK_MONOTONIC) - began_ns) / (double)NS_PER_S;
 	if (error) {
 		session->looks_truncated++;
@@ -347,6 +350,11 @@ static const char *why_no_target(int error)
 	case -ECONNRESET:
 	case -EUCLEAN:
 		return "the resolver failed on it";
+	case -ENOMEM:
+		return "out of memory";
+	case -EMFILE:
+	case -ENFILE:
+		return "too few file descriptors";
 	default:
 		return "its memory could not be opened";
 	}
@@ -359,15 +367,34 @@ static uint64_t first_retry_ns(const struct lm_session *session)
 	return retry_ns < RETRY_MIN_NS ? RETRY_MIN_NS : retry_ns > RETRY_MAX_NS ? RETRY_MAX_NS : retry_ns;
 }
 
+static bool is_fault_of_process(int error)
+{
+	return error == -ETIMEDOUT || error == -ECONNRESET || error == -EUCLEAN;
+}
+
+/* When to try again: less and less often what fails on this process, never what it does not permit; what fails of the
+ * machine passes. */
+static uint64_t retry_at(const struct lm_session *session, struct lm_process_facts *facts, int error)
+{
+	uint64_t wait_ns = first_retry_ns(session);
+
+	if (error == -ESRCH || error == -EPERM || error == -EACCES)
+		return 0;
+	if (is_fault_of_process(error)) {
+		if (facts->failures >= RETRIES)
+			return 0;
+		wait_ns <<= facts->failures++;
+	}
+	return now_on(CLOCK_BOOTTIME) + wait_ns;
+}
+
 static void note_failure(struct lm_session *session, struct lm_process *process, int error)
 {
 	struct lm_process_facts *facts = &process->facts;
 
 	facts->unresolved = why_no_target(error);
-	facts->retry_ns = 0;
+	facts->retry_ns = retry_at(session, facts, error);
 	session->skipped_processes += error != -ESRCH;
-	if ((error == -ETIMEDOUT || error == -ECONNRESET || error == -EUCLEAN) && facts->failures < RETRIES)
-		facts->retry_ns = now_on(CLOCK_BOOTTIME) + (first_retry_ns(session) << facts->failures++);
 	lm_info("process %u (%s): %s: %s%s", process->key.tgid, process->comm, facts->unresolved, strerror(-error),
 		facts->retry_ns ? "; it will be tried again" : "");
 }
@@ -414,6 +441,7 @@ static void retry_process(struct lm_session *session, struct lm_process *process
 	facts->unresolved = NULL;
 	facts->retry_ns = 0;
 	process->facts_known = false;
+	lm_monitor_want_again(process);
 }
 
 /* Unwinds what is wanted of one process. Returns true if there was anything. */
@@ -478,7 +506,7 @@ static int look_at_goroutines(struct lm_session *session)
 	while ((process = lm_monitor_next_process(session->monitor, process))) {
 		int failure = process->facts.failure;
 
-		if (failure == -ETIMEDOUT || failure == -ECONNRESET || failure == -EUCLEAN)
+		if (is_fault_of_process(failure))
 			note_failure(session, process, failure);
 	}
 	return error;

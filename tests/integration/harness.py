@@ -101,6 +101,7 @@ BUILDS = {
     "waits-musl-static": ("waits.c", f"musl-gcc {C_FLAGS} -static -o $out $in"),
     "waits-cpp": ("waits.cpp", f"g++ -std=c++17 {C_FLAGS} -o $out $in"),
     "waits-rust": ("waits.rs", "rustc --edition 2021 -O -g --crate-name waits -o $out $in"),
+    "faults.so": ("../faults.c", f"gcc -O2 -g -D_GNU_SOURCE -pthread {WARNINGS} -fPIC -shared -o $out $in"),
     "plugin.so": ("plugin.c", f"gcc {C_FLAGS} -fPIC -shared -o $out $in"),
 }
 

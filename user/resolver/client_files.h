@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#define HASH_NONFATAL_OOM 1 /* else it ends the program */
 #include <uthash.h>
 
 #include "user/proc.h"

@@ -113,6 +113,24 @@ static int introduce(struct lm_resolver *resolver, const struct lm_target *targe
 	return len;
 }
 
+static int list_module(struct lm_resolver *resolver, struct lm_known_module *module)
+{
+	HASH_ADD(hh, resolver->modules, key, sizeof(module->key), module);
+	if (!module->hh.tbl)
+		return -ENOMEM;
+	HASH_ADD(hh_id, resolver->modules_by_id, id, sizeof(module->id), module);
+	if (module->hh_id.tbl)
+		return 0;
+	HASH_DELETE(hh, resolver->modules, module);
+	return -ENOMEM;
+}
+
+/* Are there too few descriptors, or is there too little memory, for any file? That passes. */
+static bool is_short_of(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
 static int add_module(struct lm_resolver *resolver, const struct lm_target *target, const struct lm_known_module *probe,
 	const char *name, int fd, struct lm_known_module **out)
 {
@@ -128,8 +146,11 @@ static int add_module(struct lm_resolver *resolver, const struct lm_target *targ
 		free(module);
 		return error;
 	}
-	HASH_ADD(hh, resolver->modules, key, sizeof(module->key), module);
-	HASH_ADD(hh_id, resolver->modules_by_id, id, sizeof(module->id), module);
+	error = list_module(resolver, module);
+	if (error) {
+		free(module);
+		return error;
+	}
 	add_unused(resolver, module);
 	*out = module;
 	return 0;
@@ -157,7 +178,7 @@ int lm_modules_use(struct lm_resolver *resolver, const struct lm_target *target,
 {
 	bool is_vdso = strcmp(map->path, "[vdso]") == 0;
 	struct lm_known_module probe, *module;
-	int fd = -EMFILE, error = 0;
+	int fd = -E2BIG, error = 0;
 
 	*id = LM_MODULE_NONE;
 	if (!is_vdso && !map->inode)
@@ -165,6 +186,8 @@ int lm_modules_use(struct lm_resolver *resolver, const struct lm_target *target,
 	if (set->len < FILES_MAX)
 		fd = is_vdso ? lm_module_copy_vdso(target->mem_fd, map)
 			     : lm_module_open(resolver->config.proc_root, target->pid, map);
+	if (is_short_of(fd))
+		return fd;
 	memset(&probe, 0, sizeof(probe));
 	if (fd < 0 || lm_module_key(fd, is_vdso, &probe)) {
 		probe.key.device = (uint64_t)map->dev_major << 32 | map->dev_minor;

@@ -77,6 +77,10 @@ static int find_module(struct lm_resolver *resolver, const char *path, const str
 		return error;
 	}
 	HASH_ADD_STR(resolver->python_files, path, file);
+	if (!file->hh.tbl) {
+		free(file);
+		return -ENOMEM;
+	}
 	*module = file->module;
 	return 0;
 }
@@ -105,6 +109,10 @@ int lm_python_learn(struct lm_resolver *resolver, uint64_t number, struct lm_fra
 	known->module = frame->module;
 	known->offset = frame->offset;
 	HASH_ADD(hh, resolver->python_places, number, sizeof(number), known);
+	if (!known->hh.tbl) {
+		free(known);
+		return -ENOMEM;
+	}
 	return 0;
 }
 

@@ -195,7 +195,7 @@ int lm_target_unwind(
 		drop_stacks(resolver, requests, requests_len);
 		for (size_t i = 0; i < requests_len; i++)
 			requests[i].why = why_failed(error);
-		target->failed |= error != -ENOMEM && error != -ESRCH;
+		target->failed |= error == -ETIMEDOUT || error == -ECONNRESET || error == -EUCLEAN;
 	}
 	if (error != -ESRCH)
 		count(resolver, requests, requests_len);
