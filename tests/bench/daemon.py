@@ -1,6 +1,7 @@
 """What the daemon costs: on an idle machine, and on one that switches all the time."""
 import os
 import re
+import signal
 import socket
 import subprocess
 import tempfile
@@ -87,13 +88,16 @@ def bench_busy(seconds):
     blocked = subprocess.Popen([f"{OUT}/threads", str(THREADS)], stdout=subprocess.PIPE, text=True)
     blocked.stdout.readline()
     switching = [subprocess.Popen(["taskset", "-c", str(cpu), "perf", "bench", "sched", "pipe", "-l", "1000000000"],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for cpu in range(os.cpu_count())]
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+                 for cpu in range(os.cpu_count())]
     try:
         share, memory, switched = measure([], seconds)
     finally:
-        for process in [*switching, blocked]:
-            process.kill()
+        for process in switching:
+            os.killpg(process.pid, signal.SIGKILL)  # it has a child
             process.wait()
+        blocked.kill()
+        blocked.wait()
         blocked.stdout.close()
     print(f"the daemon, the whole machine, {THREADS} blocked threads, {switched:,.0f} switches a second")
     print(f"  {100 * share:.2f} % of one CPU beyond the switch path (goal 2 %), {memory:.0f} MiB\n")
