@@ -7,6 +7,7 @@ it was, and what it has written is whole.
 
 import contextlib
 import errno
+import http.client
 import json
 import mmap
 import os
@@ -20,7 +21,7 @@ import struct
 import time
 
 from daemon import Daemon
-from harness import build, check, check_equal, children, poll, test
+from harness import Skip, build, check, check_equal, children, poll, settle, test
 from leakmon import BINARY, check_clean, check_snapshot, functions, kernel_objects, seconds, wait_gone
 
 # As in faults.c.
@@ -128,12 +129,13 @@ def judge(leak, report):
 
 def see(daemon, leak):
     """What a client is told now, whatever that is: a whole report, or an error."""
-    status, _, body = daemon.get("/api/v1/snapshot", deadline_s=5)
-    if status == 200:
-        with contextlib.suppress(ValueError):  # cut off: what a client sees then is no report
+    with contextlib.suppress(http.client.IncompleteRead):  # what was cut off is no report
+        status, _, body = daemon.get("/api/v1/snapshot", deadline_s=5)
+        if status == 200:
             judge(leak, json.loads(body))
-    daemon.get("/metrics", deadline_s=5)
-    daemon.get("/api/v1/history", deadline_s=5)
+    for path in ("/metrics", "/api/v1/history", "/api/v1/findings", "/debug/pprof/threads"):
+        with contextlib.suppress(http.client.IncompleteRead):
+            daemon.get(path, deadline_s=5)
     check(daemon.child.poll() is None, f"the daemon ended with {daemon.child.poll()}", daemon.messages())
 
 
@@ -248,6 +250,51 @@ def calls_that_fail_cost_what_they_were_for_and_nothing_else(t, kind):
 @test("memory", "mapping", "descriptor", "read", "message")
 def calls_that_fail_in_the_resolver_cost_stacks_at_most(t, kind):
     sweep(t, kind, True)
+
+
+@test("memory", "descriptor", "message")
+def calls_that_fail_lose_no_goroutine(t, kind):
+    try:
+        import toolchains
+        program = toolchains.build("many", toolchains.IN_CI[0])
+    except (ImportError, OSError, RuntimeError) as why:
+        raise Skip(str(why)) from None
+    chance = random.Random(seed_of(t))
+    process = t.start(program, "-n", 500)
+    process.line()
+    settle(process.pid, running=1)
+    control = Control(t, chance.getrandbits(60))
+    daemon = start(t, process, control)
+
+    def counted(report):
+        return sum(site["count"] for site in report["sites"] if site["kind"] == "goroutine")
+
+    report = poll(20, "500 goroutines", lambda: (report := daemon.json("/api/v1/snapshot")) and counted(report) >= 500 and report)
+    truth = counted(report)
+    for mode in (EACH, RANDOM):
+        control.set(kind, mode, FAULTS[kind][2], FAULTS[kind][0][0])
+        end = time.monotonic() + (LONG_PHASE_S if t.long else PHASE_S)
+        while time.monotonic() < end:
+            if mode == EACH:  # what was told of them is told again
+                for worker in children(daemon.pid):
+                    os.kill(worker, signal.SIGKILL)
+            time.sleep(0.3)
+            with contextlib.suppress(http.client.IncompleteRead):
+                status, _, body = daemon.get("/api/v1/snapshot")
+                report = json.loads(body) if status == 200 else None
+                check(not report or counted(report) == truth or not report["complete"]
+                      or any(process["unavailable"] for process in report["processes"]), "it knows of all goroutines", report)
+        control.off()
+        begun = time.time()
+
+        def right(begun=begun):
+            status, _, body = daemon.get("/api/v1/snapshot")
+            report = json.loads(body) if status == 200 else None
+            return report and seconds(report["time"]) > begun and counted(report) == truth
+
+        poll(30, f"{truth} goroutines again", right)
+    t.note(f"{control.failed(kind)} of {control.calls(kind)} calls failed")
+    end_whole(daemon)
 
 
 # --- descriptors that are really used up ---------------------------------------------------------------------------------
