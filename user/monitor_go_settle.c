@@ -60,7 +60,6 @@ static int join(struct lm_monitor *monitor, struct lm_process *process, struct l
 
 	if (find_group(monitor, process, goroutine, stack, &group))
 		return -ENOMEM;
-	lm_go_list(process->go, goroutine, LM_GO_LIST_NONE);
 	if (stack)
 		goroutine->creator = stack->creator;
 	if (lm_recall_since(group, (struct lm_recall_id){.id = goroutine->goid}, goroutine->resident.wait_since_ns,
@@ -68,7 +67,10 @@ static int join(struct lm_monitor *monitor, struct lm_process *process, struct l
 		!goroutine->resident.wait_since_ns)
 		goroutine->resident.wait_since_ns = goroutine->since_ns;
 	fill_member(goroutine, &member);
-	return lm_groups_join(group, &goroutine->resident, &member);
+	if (lm_groups_join(group, &goroutine->resident, &member))
+		return -ENOMEM;
+	lm_go_list(process->go, goroutine, LM_GO_LIST_NONE);
+	return 0;
 }
 
 static int group_young(struct lm_monitor *monitor, struct lm_process *process)

@@ -512,6 +512,17 @@ static int look_at_goroutines(struct lm_session *session)
 	return error;
 }
 
+static int take_up(struct lm_session *session)
+{
+	int error = look_at_goroutines(session);
+
+	if (!error)
+		error = lm_monitor_settle(session->monitor);
+	if (error)
+		lm_warning("what a look has seen could not be taken up: %s; the next one repeats it", strerror(-error));
+	return error;
+}
+
 int lm_session_look(struct lm_session *session)
 {
 	int error = scan(session);
@@ -520,9 +531,7 @@ int lm_session_look(struct lm_session *session)
 	for (int round = 0; !error && round < CONFIRM_ROUNDS && unwind_all(session); round++)
 		error = scan(session);
 	if (!error)
-		error = look_at_goroutines(session);
-	if (!error)
-		error = lm_monitor_settle(session->monitor);
+		error = take_up(session);
 	if (!error && now_on(CLOCK_BOOTTIME) - session->locks_read_ns >= LOCKS_EVERY_NS)
 		error = look_at_locks(session);
 	return error;

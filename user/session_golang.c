@@ -115,8 +115,11 @@ static int read_process(struct lm_monitor *monitor, struct lm_resolver *resolver
 	do
 		error = lm_target_go_look(resolver, process->target, SLICE_NS, &summary, &anew, &why);
 	while (error == -EAGAIN && now_on(CLOCK_MONOTONIC) < end_ns);
-	if (!error)
+	if (!error) {
 		error = take_look(monitor, resolver, process, summary, anew);
+		if (error)
+			lm_target_go_tell_again(process->target);
+	}
 	switch (error) {
 	case 0:
 	case -EAGAIN:

@@ -423,7 +423,8 @@ pid_t fork(void)
 int execve(const char *path, char *const argv[], char *const envp[])
 {
 	char faults[512], preload[512];
-	char *more[] = {faults, preload, NULL};
+	static char sanitizer[] = "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:allocator_may_return_null=1";
+	char *more[] = {faults, preload, getenv("ASAN_OPTIONS") ? sanitizer : NULL, NULL};
 	Dl_info own;
 
 	if (!child_file || (envp && envp[0]) || !dladdr(&control, &own))

@@ -79,6 +79,8 @@ int lm_target_go_look(struct lm_resolver *resolver, struct lm_target *target, ui
 #define LM_TARGET_GO_CHANGES (65520 / sizeof(struct lm_go_record)) /* as many as a message holds behind its head */
 #define LM_TARGET_GO_RECORDS (1u << 22)                            /* one for each goroutine that there may be */
 int lm_target_go_changes(struct lm_resolver *resolver, struct lm_target *target, struct lm_go_record *records);
+/* Of what was told something was lost: the next look is anew. */
+void lm_target_go_tell_again(struct lm_target *target);
 
 /* Where a goroutine was created. Texts are owned by whoever has it, NULL if they are not known. */
 struct lm_target_go_creator {

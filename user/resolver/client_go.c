@@ -103,8 +103,8 @@ static int open_program(struct lm_resolver *resolver, struct lm_target *target)
 	char *exe = NULL;
 	int error = request ? lm_proc_maps(resolver->config.proc_root, target->pid, &maps) : -ENOMEM;
 
-	if (!error)
-		lm_proc_exe(resolver->config.proc_root, target->pid, &exe);
+	if (!error && lm_proc_exe(resolver->config.proc_root, target->pid, &exe) == -ENOMEM)
+		error = -ENOMEM;
 	program = error ? NULL : find_program(&maps, exe);
 	if (program) {
 		request->target = target->id;
@@ -261,6 +261,12 @@ int lm_target_go_changes(struct lm_resolver *resolver, struct lm_target *target,
 	memcpy(records, resolver->buffer + sizeof(head), head.len * sizeof(*records));
 	go->records_left -= head.len;
 	return head.len;
+}
+
+void lm_target_go_tell_again(struct lm_target *target)
+{
+	if (target->go)
+		target->go->told = false;
 }
 
 /* The line of the go statement, and the function that it is in. */
