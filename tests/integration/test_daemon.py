@@ -340,3 +340,13 @@ def goroutines_of_an_unmodified_go_program_are_one_number(t):
     harness.settle(process.pid, running=1)
     daemon = Daemon(t, "--interval", "300ms", "-p", process.pid)
     poll(20, "500 goroutines", lambda: int(daemon.text(f"/goroutines?pid={process.pid}")) >= 500)
+
+
+@test()
+def a_site_of_thousands_is_kept_over_a_restart(t):
+    process = t.start(build("asked"))
+    process.ask("5000", deadline_s=60)
+    daemon = Daemon(t, *FAST, "-p", process.pid)
+    poll(30, "they are reported", lambda: daemon.json("/api/v1/snapshot")["totals"]["blocked_threads"] > 5000)
+    daemon.end()  # saves what is known of each site
+    check("could not be written" not in daemon.messages(), "it was saved", daemon.messages())
