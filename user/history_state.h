@@ -30,12 +30,12 @@
 #define LM_HISTORY_HEARTBEAT_NS (10 * LM_HISTORY_MINUTE)
 #define LM_HISTORY_TURNOVER_NS LM_HISTORY_MINUTE
 
-#define LM_HISTORY_SITES_MAX 1000        /* of a report, the worst; those that are followed already in addition */
-#define LM_HISTORY_FOLLOWED_MAX 3000     /* series at a time */
-#define LM_HISTORY_GO_MAX 200            /* Go programs of a report */
-#define LM_HISTORY_PERIODS_MAX 4096      /* kept of the times when watching went on */
-#define LM_HISTORY_STACK_MAX_BYTES 65536 /* of a stack's JSON: frames beyond are left out */
-#define LM_HISTORY_BLOB_MAX_BYTES 65536
+#define LM_HISTORY_SITES_MAX 1000             /* of a report, the worst; those that are followed already in addition */
+#define LM_HISTORY_FOLLOWED_MAX 3000          /* series at a time */
+#define LM_HISTORY_GO_MAX 200                 /* Go programs of a report */
+#define LM_HISTORY_PERIODS_MAX 4096           /* kept of the times when watching went on */
+#define LM_HISTORY_STACK_MAX_BYTES 65536      /* of a stack's JSON: frames beyond are left out */
+#define LM_HISTORY_BLOB_MAX_BYTES (512 << 10) /* a group of LM_RECALL_MEMBERS takes 320,000 bytes and its head */
 #define LM_HISTORY_PAGE_BYTES 4096
 
 enum { LM_HISTORY_OF_SITES, LM_HISTORY_OF_GO, LM_HISTORY_KINDS };

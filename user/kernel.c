@@ -47,6 +47,10 @@ const char *lm_kernel_missing_feature(void)
 	struct btf *btf = btf__load_vmlinux_btf();
 	const char *missing = NULL;
 
+	if (!btf && access("/sys/kernel/btf/vmlinux", R_OK) == 0)
+		return "its BTF type information could not be read (/sys/kernel/btf/vmlinux): are memory or "
+		       "descriptors "
+		       "short?";
 	if (!btf)
 		return "it has no BTF type information (/sys/kernel/btf/vmlinux); use a kernel built with "
 		       "CONFIG_DEBUG_INFO_BTF=y, as "

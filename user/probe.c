@@ -196,16 +196,25 @@ static int explain_load_failure(struct lm_probe_error *error, int errnum)
 
 static int load(struct lm_probe *probe, const struct lm_probe_config *config, struct lm_probe_error *error)
 {
+	char why[128];
 	int result;
 
 	probe->skel = leakmon_bpf__open();
-	if (!probe->skel)
-		return fail(error, -errno, false, "the BPF object could not be opened: %s", strerror(errno));
+	if (!probe->skel) {
+		result = -errno;
+		libbpf_strerror(result, why, sizeof(why)); /* it has numbers of its own */
+		return fail(error, result, false, "the BPF object could not be opened: %s", why);
+	}
 	set_filter(probe->skel, config);
 	probe->skel->rodata->has_prev_state = lm_kernel_switch_has_prev_state();
 	choose_futex_programs(probe, config);
 	result = leakmon_bpf__load(probe->skel);
-	return result ? explain_load_failure(error, result) : 0;
+	if (result)
+		return explain_load_failure(error, result);
+	/* libbpf takes a trial map that there was no memory for as one that the kernel cannot map */
+	if (!probe->skel->rodata || !probe->skel->data || !probe->skel->bss)
+		return fail(error, -ENOMEM, false, "the BPF programs' variables could not be mapped: is memory short?");
+	return 0;
 }
 
 static int attach(struct lm_probe *probe, const struct lm_probe_config *config, struct lm_probe_error *error)
@@ -262,9 +271,13 @@ int lm_probe_open(const struct lm_probe_config *config, struct lm_probe **out, s
 	if (result)
 		goto free_probe;
 	probe->look_buffer = malloc(LOOK_BUFFER_BYTES);
-	probe->ring = ring_buffer__new(bpf_map__fd(probe->skel->maps.events), deliver_event, probe, NULL);
-	if (!probe->look_buffer || !probe->ring) {
+	if (!probe->look_buffer) {
 		result = fail(error, -ENOMEM, false, "out of memory");
+		goto free_probe;
+	}
+	probe->ring = ring_buffer__new(bpf_map__fd(probe->skel->maps.events), deliver_event, probe, NULL);
+	if (!probe->ring) {
+		result = fail(error, -errno, false, "the BPF programs' events cannot be read: %s", strerror(errno));
 		goto free_probe;
 	}
 	*out = probe;

@@ -127,7 +127,7 @@ static int watch_process(struct lm_session *session, pid_t pid)
 		return explain_pid(pid, -errno);
 	error = lm_proc_start(PROC_ROOT, pid, &start_ns);
 	/* the start time is that of the process behind the pidfd if that has not ended by now */
-	if (!error && poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0) != 0)
+	if (!error && poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0) > 0)
 		error = -ESRCH;
 	if (!error)
 		error = lm_monitor_watch_only(session->monitor, pid, start_ns);

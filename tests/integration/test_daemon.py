@@ -396,3 +396,13 @@ def go_tool_pprof_opens_the_addresses(t):
     for group in truth["groups"]:
         check_equal(int(counts.get(group["name"], 0)), truth["each"], f"goroutines in {group['name']}", counts)
     check(daemon.text(f"/debug/pprof/goroutines?debug=1&pid={process.pid}").startswith("goroutine profile: total"), "text")
+
+
+@test()
+def a_site_of_thousands_is_kept_over_a_restart(t):
+    process = t.start(build("asked"))
+    process.ask("5000", deadline_s=60)
+    daemon = Daemon(t, *FAST, "-p", process.pid)
+    poll(30, "they are reported", lambda: daemon.json("/api/v1/snapshot")["totals"]["blocked_threads"] > 5000)
+    daemon.end()  # saves what is known of each site
+    check("could not be written" not in daemon.messages(), "it was saved", daemon.messages())

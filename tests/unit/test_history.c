@@ -528,7 +528,7 @@ static void what_the_monitor_remembers_comes_back(void **state)
 {
 	static const struct lm_history_memory_key of_site = {.site = LEAK}, of_goroutines = {.site = LEAK, .kind = 1},
 						  of_process = {.site = LEAK, .pid = 7, .process_start_ns = 12};
-	static char large[70000];
+	static char large[600000];
 	struct fixture *fixture = *state;
 
 	open_history(fixture);
