@@ -7,8 +7,8 @@ export LC_ALL=C
 
 dir=build/vm
 case ${1:-day} in
-day) name=soak options="soak_hour_s=3600 soak_horizon_s=1800 soak_churn_s=10" timeout_s=14400 ;;
-quick) name=soak-quick options="soak_hour_s=600 soak_horizon_s=600 soak_churn_s=5" timeout_s=1200 ;;
+day) name=soak options="soak_hour_s=3600 soak_horizon_s=1800 soak_churn_s=15" timeout_s=28800 ;;
+quick) name=soak-quick options="soak_hour_s=600 soak_horizon_s=600 soak_churn_s=10" timeout_s=3600 ;;
 *)
 	echo "usage: tests/vm/soak.sh [day|quick]" >&2
 	exit 64

@@ -4,7 +4,8 @@
  *   pool EVERY_S               24 workers that take turns at jobs, and now and then helpers that end
  *   leak BEGIN_S EVERY_S       from BEGIN_S on a thread that never ends, each EVERY_S
  *   deadlock BEGIN_S           then two threads that wait for each other
- *   churn EVERY_S FOLDER       processes that end at once, some a little later, some of a program that is gone since
+ *   churn EVERY_S              processes that end at once, some of them a little later
+ *   copies EVERY_S FOLDER      processes that stay a little, each of a program of its own that is then removed
  * Times are since its start. Says on stdout what it did when ("@@@ …" lines), for soak_judge.py.
  */
 #include <errno.h>
@@ -31,9 +32,8 @@
 #define HELPER_JOBS 10 /* a helper stays for so many jobs' time */
 
 #define LONGER_EACH 20 /* every so manieth process of the churn stays … */
-#define LONGER_S 30    /* so long, with threads that wait */
-#define LONGER_THREADS 3
-#define COPY_EACH 30 /* … or is of a new file */
+#define LONGER_S 15    /* so long, with threads that wait */
+#define LONGER_THREADS "3"
 
 static void must(int ok, const char *what)
 {
@@ -237,30 +237,39 @@ static void run_brief(const char *threads)
 		sleep(LONGER_S);
 }
 
-static void run_churn(double every_s, const char *folder)
+static void run_program(const char *path, const char *threads)
 {
-	char path[128], name[16], threads[16];
+	pid_t child = vfork();
 
+	must(child >= 0, "vfork");
+	if (!child) {
+		execl(path, "brief", "brief", threads, NULL);
+		_exit(127);
+	}
+}
+
+static void run_churn(double every_s)
+{
 	signal(SIGCHLD, SIG_IGN);
 	say("churn", "");
 	for (unsigned long n = 1;; n++) {
-		int is_copy = n % COPY_EACH == 0, stays = is_copy || n % LONGER_EACH == 0;
-		pid_t child;
-
 		sleep_until((double)n * every_s);
-		snprintf(path, sizeof(path), is_copy ? "%s/copy-%lu" : "/proc/self/exe", folder, n);
-		snprintf(name, sizeof(name), "brief-%lu", n);
-		snprintf(threads, sizeof(threads), "%d", stays ? LONGER_THREADS : 0);
-		if (is_copy)
-			copy_program(path);
-		child = vfork();
-		must(child >= 0, "vfork");
-		if (!child) {
-			execl(path, name, "brief", threads, NULL);
-			_exit(127);
-		}
-		if (is_copy)
-			unlink(path);
+		run_program("/proc/self/exe", n % LONGER_EACH ? "0" : LONGER_THREADS);
+	}
+}
+
+static void run_copies(double every_s, const char *folder)
+{
+	char path[128];
+
+	signal(SIGCHLD, SIG_IGN);
+	say("copies", "");
+	for (unsigned long n = 1;; n++) {
+		sleep_until((double)n * every_s);
+		snprintf(path, sizeof(path), "%s/copy-%lu", folder, n);
+		copy_program(path);
+		run_program(path, LONGER_THREADS);
+		unlink(path);
 	}
 }
 
@@ -284,8 +293,10 @@ int main(int argc, char **argv)
 		run_leak(seconds(argv[2]), seconds(argv[3]));
 	else if (!strcmp(what, "deadlock") && argc == 3)
 		run_deadlock(seconds(argv[2]));
-	else if (!strcmp(what, "churn") && argc == 4)
-		run_churn(seconds(argv[2]), argv[3]);
+	else if (!strcmp(what, "churn") && argc == 3)
+		run_churn(seconds(argv[2]));
+	else if (!strcmp(what, "copies") && argc == 4)
+		run_copies(seconds(argv[2]), argv[3]);
 	else if (!strcmp(what, "brief") && argc == 3)
 		run_brief(argv[2]);
 	else
