@@ -46,7 +46,7 @@ for boot in 1 2 3; do
 	child=$!
 	wait $child || code=$?
 	child=
-	echo "soak: QEMU exit $code, $((SECONDS - begun)) s of real time"
+	echo "soak: QEMU exit $code, $((SECONDS - begun)) s of real time, $(times | awk 'NR == 2 { print $1, $2 }') of CPU time so far"
 	grep -aq '^@@@ begin' "$console" && break
 	echo "soak: boot $boot did not begin: $(grep -m 1 -aoE 'Kernel panic.*|BUG:.*|Oops:.*' "$console" || true)"
 done
