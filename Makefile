@@ -40,7 +40,7 @@ unit_tests := $(unit_srcs:tests/unit/%.c=$(B)/tests/unit/%)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all run test page-tests unit unit-tests integration golang goker goker-quick corpus corpus-quick sanitize check format bench vm fuzz deploy deps deps-test install clean help
+.PHONY: all run test page-tests unit unit-tests integration golang goker goker-quick corpus corpus-quick sanitize check format bench vm soak soak-quick fuzz deploy deps deps-test install clean help
 
 all: $(B)/leakmon
 
@@ -50,6 +50,7 @@ help:
 	@echo 'make                           build build/leakmon'
 	@echo 'make unit | integration | vm | deploy | sanitize | fuzz   parts of the tests'
 	@echo 'make page-tests                the page in headless Chromium; screenshots in build/page-shots'
+	@echo 'make soak                      a day of the daemon in an emulated machine whose idle time is skipped (soak-quick: 4 hours)'
 	@echo 'make golang                    goroutines of programs of Go 1.19 to 1.27 against their own dumps (make test: of three)'
 	@echo 'make goker                     are the kernels of real Go bugs found? (from Go'"'"'s own sources; goker-quick: 11 of them, and the seeds)'
 	@echo 'make corpus-quick              programs with known truth, 60 times as fast: how right are the verdicts?'
@@ -173,6 +174,13 @@ deploy: all
 vm: deps-test
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/vm/run.sh
+
+soak: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/vm/soak.sh
+
+soak-quick: all
+	$(Q)tests/vm/soak.sh quick
 
 sanitize:
 	$(Q)$(MAKE) --no-print-directory SAN=1 all unit

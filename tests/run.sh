@@ -61,6 +61,8 @@ if part build make all unit-tests; then
 	# real Go bugs; that goroutines are those of the programs' own dumps is a part of integration (test_go.py)
 	part goker make goker-quick
 	part vm make vm
+	# 4 hours of the daemon: some 2 minutes where a CPU is free
+	part soak make soak-quick
 fi
 
 [ ${#parts_failed[@]} = 0 ] || printf 'failed: %s\n' "${parts_failed[@]}"

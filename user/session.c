@@ -408,6 +408,10 @@ static void learn_facts(struct lm_session *session, struct lm_process *process)
 	process->facts_known = true;
 	if (process->kernel_thread)
 		return;
+	if (lm_resolver_owns(session->resolver, pid)) {
+		process->facts.unresolved = "it is leakmon's own helper, which runs whenever a stack is read";
+		return;
+	}
 	if (!process->facts.exe)
 		lm_proc_exe(PROC_ROOT, pid, &process->facts.exe);
 	if (!process->facts.container_id)

@@ -3,7 +3,7 @@
  * Interning by hash tables. Frames count the stacks that use them, so that a watch
  * of months holds only what it shows. The frames used last are kept for a while:
  * to name one again costs up to some milliseconds, and threads that come and go
- * have the same. Modules, one for each file ever seen, stay.
+ * have the same. Modules go with the last frame in them, once nobody holds them.
  */
 #include "user/stacks.h"
 
@@ -19,6 +19,8 @@
 
 struct module_entry {
 	struct lm_module module; /* first: a pointer to it is one to the entry */
+	size_t holds;            /* by those who may yet store frames in it */
+	size_t users;            /* frames */
 	UT_hash_handle hh;
 	char key[]; /* "identity/build id/name" */
 };
@@ -70,6 +72,12 @@ static void free_module(struct lm_stacks *stacks, struct module_entry *entry)
 	free(entry);
 }
 
+static void free_unused_module(struct lm_stacks *stacks, struct module_entry *entry)
+{
+	if (!entry->holds && !entry->users)
+		free_module(stacks, entry);
+}
+
 static void free_functions(struct lm_frame *frame)
 {
 	struct lm_function *functions = (struct lm_function *)frame->functions;
@@ -83,9 +91,13 @@ static void free_functions(struct lm_frame *frame)
 
 static void free_frame(struct lm_stacks *stacks, struct frame_entry *entry)
 {
+	struct module_entry *module = (struct module_entry *)entry->frame.module;
+
 	HASH_DEL(stacks->frames, entry);
 	free_functions(&entry->frame);
 	free(entry);
+	module->users--;
+	free_unused_module(stacks, module);
 }
 
 static void add_unused(struct lm_stacks *stacks, struct frame_entry *entry)
@@ -156,6 +168,7 @@ int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *bui
 	HASH_FIND(hh, stacks->modules, entry->key, len, found);
 	if (found) {
 		free(entry);
+		found->holds++;
 		*out = &found->module;
 		return 0;
 	}
@@ -166,6 +179,7 @@ int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *bui
 	HASH_ADD(hh, stacks->modules, key, len, entry);
 	if (!entry->hh.tbl)
 		goto free_entry;
+	entry->holds = 1;
 	*out = &entry->module;
 	return 0;
 
@@ -174,6 +188,21 @@ free_entry:
 	free(entry->module.build_id);
 	free(entry);
 	return -ENOMEM;
+}
+
+void lm_stacks_hold_module(const struct lm_module *module)
+{
+	((struct module_entry *)module)->holds++;
+}
+
+void lm_stacks_release_module(struct lm_stacks *stacks, const struct lm_module *module)
+{
+	struct module_entry *entry = (struct module_entry *)module;
+
+	if (!entry)
+		return;
+	entry->holds--;
+	free_unused_module(stacks, entry);
 }
 
 static const struct lm_frame *find_frame(const struct lm_stacks *stacks, const struct frame_key *key)
@@ -237,6 +266,7 @@ int lm_stacks_frame(struct lm_stacks *stacks, const struct lm_frame *frame, cons
 	HASH_ADD(hh, stacks->frames, key, sizeof(entry->key), entry);
 	if (!entry->hh.tbl)
 		goto free_entry;
+	((struct module_entry *)frame->module)->users++;
 	add_unused(stacks, entry);
 	*stored = &entry->frame;
 	return 0;

@@ -71,11 +71,15 @@ int lm_stacks_new(struct lm_stacks **stacks);
 /* Frees the store and all that is in it. NULL is fine. */
 void lm_stacks_free(struct lm_stacks *stacks);
 
-/* The module of this name, build id (NULL: none) and file; made if it is new. It lives as long as the store. A build
- * id alone is not believed: a file can claim that of another. identity: any number that differs for different files.
- * -ENOMEM. */
+/* The module of this name, build id (NULL: none) and file; made if it is new. It lives while there are frames
+ * in it, and while the caller holds it: until it gives it back, else as long as the store. A build id alone is not
+ * believed: a file can claim that of another. identity: any number that differs for different files. -ENOMEM. */
 int lm_stacks_module(struct lm_stacks *stacks, const char *name, const char *build_id, uint64_t identity,
 	const struct lm_module **module);
+/* Holds it once more. */
+void lm_stacks_hold_module(const struct lm_module *module);
+/* Gives a hold back. NULL is fine. */
+void lm_stacks_release_module(struct lm_stacks *stacks, const struct lm_module *module);
 
 /* The frame at (module, offset) that is no goroutine's, or NULL if it is not stored yet. Takes no reference. */
 const struct lm_frame *lm_stacks_find_frame(

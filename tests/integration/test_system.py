@@ -39,6 +39,16 @@ def processes_that_ended_and_are_not_reaped_are_no_loss(t):
 
 
 @test()
+def the_helper_that_reads_stacks_is_listed_without_its_own(t):
+    reports = parse_lines(run(t, "-j", "--min-blocked", "1ms", "0.2", "5").out)
+    helpers = [process for process in reports[-1]["processes"]
+               if any("own helper" in item["why"] for item in process["unavailable"])]
+    check_equal([helper["comm"] for helper in helpers], ["leakmon-resolve"], "one, whoever else runs leakmon", helpers)
+    sites = [site for report in reports for site in report["sites"] if site["pid"] == helpers[0]["pid"]]
+    check(not any(site["stack"] for site in sites), "its stack is not read, which would wake it and be torn", sites)
+
+
+@test()
 def kernel_threads_are_shown_with_k(t):
     if harness.read_text("/proc/2/comm").strip() != "kthreadd":
         raise Skip("no kernel threads are seen here")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The store of modules, frames and stacks. */
 #include <errno.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -195,6 +196,44 @@ static void a_stack_without_frames_is_a_stack(void **state)
 	assert_ptr_equal(stack_of(*state, NULL, 0, LM_STACK_BROKEN), stack);
 }
 
+/* One file after the other, each with a stack that goes; returns the bytes in use at the end. */
+static size_t use_files(struct lm_stacks *stacks, int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		const struct lm_stack *stack;
+		const struct lm_module *module;
+		const struct lm_frame *frame;
+		char name[32];
+
+		snprintf(name, sizeof(name), "program-%d", i);
+		module = module_of(stacks, name, "00112233445566778899");
+		frame = frame_at(stacks, module, 16);
+		stack = stack_of(stacks, &frame, 1, LM_STACK_COMPLETE);
+		lm_stacks_release_module(stacks, module);
+		assert_string_equal(stack->frames[0]->module->name, name);
+		lm_stack_unref(stacks, stack);
+	}
+	return mallinfo2().uordblks;
+}
+
+static void files_that_come_and_go_take_no_more_memory(void **state)
+{
+	size_t few = use_files(*state, 0, 10000), many = use_files(*state, 10000, 30000);
+
+	assert_true(many < few + 100000);
+}
+
+static void a_module_that_is_held_stays_without_frames(void **state)
+{
+	const struct lm_module *held = module_of(*state, "held", NULL);
+
+	lm_stacks_hold_module(held);
+	lm_stacks_release_module(*state, held);
+	use_files(*state, 0, 10000);
+	assert_ptr_equal(module_of(*state, "held", NULL), held);
+	lm_stacks_release_module(*state, NULL);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -208,6 +247,8 @@ int main(void)
 		TEST(frames_of_a_stack_outlive_the_ones_that_none_uses),
 		TEST(a_stack_that_is_too_deep_is_refused),
 		TEST(a_stack_without_frames_is_a_stack),
+		TEST(files_that_come_and_go_take_no_more_memory),
+		TEST(a_module_that_is_held_stays_without_frames),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

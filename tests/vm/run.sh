@@ -15,7 +15,7 @@ child=
 trap '[ -z "$child" ] || kill "$child" 2>/dev/null || true; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 rm -rf "$work"
-mkdir -p "$work"/root/{bin,test}
+mkdir -p "$work/root/test"
 : >"$results"
 
 result() {
@@ -52,18 +52,12 @@ for tool in qemu-system-x86_64 busybox cpio "${bpftool:-bpftool}"; do
 	finish
 done
 
-# The programs, and every library that they link, at the paths where they are here.
 for link in static dynamic; do
 	gcc -O2 -g -fomit-frame-pointer -pthread $([ $link = dynamic ] || echo -static) -o "$work/root/test/blockers-$link" \
 		tests/vm/blockers.c
 done
-cp build/leakmon "$bpftool" tests/vm/checks.sh "$work/root/test/"
-cp "$(command -v busybox)" "$work/root/bin/busybox"
-for program in "$work"/root/test/{leakmon,bpftool,blockers-dynamic}; do
-	ldd "$program" | grep -oE '/[^ ]+'
-done | sort -u | xargs cp -L --parents -t "$work/root"
-install -m 755 tests/vm/init "$work/root/init"
-(cd "$work/root" && find . | cpio -o -H newc --quiet) | gzip -1 >"$work/initrd"
+cp tests/vm/checks.sh "$work/root/test/"
+tests/vm/pack.sh tests/vm/init "$work/root" "$work/initrd"
 
 echo "this machine, $(uname -r)"
 PATH=$PWD/$work/root/test:$PATH attended sh tests/vm/checks.sh >"$dir/host.log" 2>&1 </dev/null || true

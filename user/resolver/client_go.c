@@ -72,6 +72,10 @@ static int describe_program(struct lm_resolver *resolver, struct lm_target *targ
 	}
 	known = error ? NULL : lm_modules_find(resolver, id);
 	target->go->module = known ? known->module : NULL;
+	/* frames may be stored in it when the file is no longer known; Go programs are few, so it is never given back
+	 */
+	if (known)
+		lm_stacks_hold_module(known->module);
 	return error;
 }
 

@@ -27,6 +27,7 @@ static void remove_module(struct lm_resolver *resolver, struct lm_known_module *
 {
 	HASH_DELETE(hh, resolver->modules, module);
 	HASH_DELETE(hh_id, resolver->modules_by_id, module);
+	lm_stacks_release_module(resolver->config.stacks, module->module);
 	free(module);
 }
 
@@ -143,6 +144,7 @@ static int add_module(struct lm_resolver *resolver, const struct lm_target *targ
 	module->id = ++resolver->last_module;
 	error = introduce(resolver, target, module, name, fd);
 	if (error) {
+		lm_stacks_release_module(resolver->config.stacks, module->module);
 		free(module);
 		return error;
 	}
