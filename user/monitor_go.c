@@ -82,6 +82,9 @@ static void begin_stay(struct lm_go *go, struct lm_goroutine *goroutine, const s
 	else
 		goroutine->since_ns = dated_ns > go->last_look_ns ? dated_ns : go->now_ns;
 	goroutine->dated = dated_ns && goroutine->since_ns == dated_ns;
+	/* the look that first saw it came after its birth */
+	if (!goroutine->found && goroutine->born_ns > goroutine->since_ns)
+		goroutine->born_ns = goroutine->since_ns;
 	goroutine->resident.wait_since_ns = goroutine->since_ns;
 	lm_go_list(go, goroutine, LM_GO_LIST_YOUNG);
 }

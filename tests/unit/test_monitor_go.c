@@ -261,6 +261,26 @@ static void who_comes_later_is_counted_when_it_has_waited_long_enough(void **sta
 	lm_snapshot_free(&snapshot);
 }
 
+/* A collection may have dated a wait before the look that first saw the goroutine. */
+static void nobody_waits_for_longer_than_it_lives(void **state)
+{
+	struct go_fixture *fixture = *state;
+	struct lm_snapshot snapshot;
+	const struct lm_snapshot_site *site;
+
+	add(fixture, 20);
+	go_look(fixture, 2000);
+	fixture->newest_goid = 40;
+	add(fixture, 33)->wait_since_ns = 2001 * S - OFFSET;
+	go_look(fixture, 2003);
+	snapshot = report(&fixture->base);
+	site = go_site(&snapshot);
+	assert_int_equal(site->count, 2);
+	assert_int_equal(site->members[1].blocked_since_ns, 2001 * S);
+	assert_int_equal(site->members[1].started_ns, 2001 * S);
+	lm_snapshot_free(&snapshot);
+}
+
 static void who_runs_ends_or_gives_its_place_away_leaves(void **state)
 {
 	struct go_fixture *fixture = *state;
@@ -1058,6 +1078,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(who_is_there_at_the_first_look_is_counted_at_once),
 		TEST(who_comes_later_is_counted_when_it_has_waited_long_enough),
+		TEST(nobody_waits_for_longer_than_it_lives),
 		TEST(who_runs_ends_or_gives_its_place_away_leaves),
 		TEST(only_timers_do_not_end_a_stay),
 		TEST(who_could_not_be_read_for_a_moment_has_not_left),
