@@ -128,7 +128,9 @@ static void fill_member(
 	member->blocked_since_ns = lm_report_wall_time(report, resident->wait_since_ns);
 	member->resident_since_ns = lm_report_wall_time(report, lm_resident_member(resident)->since_ns);
 	member->exact = thread->flags & LM_THREAD_EXACT;
-	member->blocked_total_s = thread->blocked_ns / NS_PER_S + lm_report_age_s(report, thread->wait_since_ns);
+	member->blocked_total_s = thread->blocked_ns / NS_PER_S;
+	if (thread->wait_since_ns) /* else it is at its tick, between two waits */
+		member->blocked_total_s += lm_report_age_s(report, thread->wait_since_ns);
 	member->preempted_total_s = thread->preempted_ns / NS_PER_S;
 	member->longest_wait_s = thread->waits ? thread->longest_wait_ns / NS_PER_S : NAN;
 	member->waits = thread->waits;

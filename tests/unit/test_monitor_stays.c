@@ -126,6 +126,7 @@ static void a_look_between_two_ticks_does_not_end_the_stay(void **state)
 	lm_monitor_end_look(fixture->monitor, true);
 	snapshot = report(fixture);
 	assert_int_equal(snapshot.totals.blocked_threads, 1);
+	assert_true(snapshot.sites[0].members[0].blocked_total_s < 12); /* the waits that are over, and nothing else */
 	lm_snapshot_free(&snapshot);
 	crowd.threads[0].switches++;
 	snapshot = look(fixture, &crowd, 2003 * S);
