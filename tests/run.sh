@@ -61,7 +61,7 @@ if part build make all unit-tests; then
 	# real Go bugs; that goroutines are those of the programs' own dumps is a part of integration (test_go.py)
 	part goker make goker-quick
 	part vm make vm
-	# 4 hours of the daemon: some 2 minutes where a CPU is free
+	# 4 hours of the daemon: some 3 minutes where a CPU is free
 	part soak make soak-quick
 fi
 
