@@ -12,7 +12,7 @@ LEAKMON = "build/leakmon"
 OUT = "build/bench"
 PROCESSES = 100
 THREADS = 20_000
-START_S = 30  # what is new is read once, and limits take their time
+START_S = 70  # what is new is read once, and --cpu-limit takes three reports each time to slow the looks
 
 
 def free_port():
