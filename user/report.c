@@ -375,8 +375,10 @@ static int fill_notes(const struct lm_report *report)
 		notes[len++] = lm_arena_format(report->arena, "… and %zu more events", monitor->notes_len - kept);
 	if (counters->threads_started || counters->threads_ended)
 		notes[len++] = lm_arena_format(report->arena,
-			"%llu threads started and %llu ended since the last report",
-			(unsigned long long)counters->threads_started, (unsigned long long)counters->threads_ended);
+			"%llu %s started and %llu ended since the last report",
+			(unsigned long long)counters->threads_started,
+			lm_report_plural(counters->threads_started, "thread", "threads"),
+			(unsigned long long)counters->threads_ended);
 	monitor->notes_len = 0;
 	counters->threads_started = 0;
 	counters->threads_ended = 0;
