@@ -374,8 +374,7 @@ static int fill_notes(const struct lm_report *report)
 	if (monitor->notes_len > kept)
 		notes[len++] = lm_arena_format(report->arena, "… and %zu more events", monitor->notes_len - kept);
 	if (counters->threads_started || counters->threads_ended)
-		notes[len++] = lm_arena_format(report->arena,
-			"%llu %s started and %llu ended since the last report",
+		notes[len++] = lm_arena_format(report->arena, "%llu %s started and %llu ended since the last report",
 			(unsigned long long)counters->threads_started,
 			lm_report_plural(counters->threads_started, "thread", "threads"),
 			(unsigned long long)counters->threads_ended);
