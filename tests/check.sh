@@ -101,7 +101,7 @@ layer() {
 
 # Modules of user space, lowest first: each includes only its own rank and those below.
 ranks=(
-	'lines|golang/record|yaml|web/assets'
+	'lines|prefixes|golang/record|yaml|web/assets'
 	'log|command|loop|stacks|snapshot|changes|budget|notify|privileges|capabilities|load|stays|exhaustion|limits|sockets|ksyms|proc|proc_files|proc_maps|kernel|output|live'
 	'opts|opts_[a-z]+|waits|wait_names|wait_python|java_stacks|go_stacks|verdicts|owners|probe|resolver/[a-z_]+|golang/[a-z_]+|render/[a-z_]+'
 	'history[a-z_]*'

@@ -4,18 +4,8 @@
 
 #include <string.h>
 
+#include "user/prefixes.h"
 #include "user/waits.h"
-
-static bool starts_with_any(const char *text, const char *const *starts, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (strncmp(text, starts[i], strlen(starts[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-#define STARTS_WITH(text, starts) starts_with_any(text, starts, sizeof(starts) / sizeof((starts)[0]))
 
 static const char *const runtime[] = {"runtime.", "runtime/internal/", "internal/runtime/"};
 
@@ -31,12 +21,12 @@ bool lm_go_stacks_is_one(const struct lm_stack *stack)
 
 static bool is_runtime(const struct lm_go_stack_line *line)
 {
-	return line->function && STARTS_WITH(line->function, runtime);
+	return line->function && LM_STARTS_WITH(line->function, runtime);
 }
 
 static bool only_waits(const struct lm_go_stack_line *line)
 {
-	return is_runtime(line) || (line->function && STARTS_WITH(line->function, waiting));
+	return is_runtime(line) || (line->function && LM_STARTS_WITH(line->function, waiting));
 }
 
 /* Functions of a frame are copies of their own, so that lines are compared by what they say. */
@@ -112,7 +102,7 @@ static bool starts_threads(const struct lm_frame *frame, const char *function)
 	static const char *const starters[] = {
 		"crosscall", "threadentry", "x_cgo_", "_cgo_", "_rt0_", "rt0_go", "mstart", "start_thread", "clone"};
 
-	return lm_wait_is_libc(frame->module->name) || (function && STARTS_WITH(function, starters));
+	return lm_wait_is_libc(frame->module->name) || (function && LM_STARTS_WITH(function, starters));
 }
 
 bool lm_go_stacks_is_parked_thread(const struct lm_stack *stack)

@@ -233,22 +233,28 @@ static int bind(sqlite3_stmt *statement, const char *types, va_list values)
 	return result;
 }
 
-int lm_history_query(
-	struct lm_history *history, enum lm_history_sql sql, sqlite3_stmt **statement, const char *types, ...)
+/* Ready to be stepped; values as the types say. */
+static int start(struct lm_history *history, enum lm_history_sql sql, sqlite3_stmt **statement, const char *types,
+	va_list values)
 {
-	sqlite3_stmt *ready;
-	va_list values;
-	int error = prepare(history, sql, &ready), result;
+	int error = prepare(history, sql, statement), result;
 
 	if (error)
 		return error;
+	result = bind(*statement, types, values);
+	return result == SQLITE_OK ? 0 : lm_history_failed(history, result);
+}
+
+int lm_history_query(
+	struct lm_history *history, enum lm_history_sql sql, sqlite3_stmt **statement, const char *types, ...)
+{
+	va_list values;
+	int error;
+
 	va_start(values, types);
-	result = bind(ready, types, values);
+	error = start(history, sql, statement, types, values);
 	va_end(values);
-	if (result != SQLITE_OK)
-		return lm_history_failed(history, result);
-	*statement = ready;
-	return 0;
+	return error;
 }
 
 int lm_history_step(struct lm_history *history, sqlite3_stmt *statement)
@@ -267,15 +273,13 @@ int lm_history_run(struct lm_history *history, enum lm_history_sql sql, const ch
 {
 	sqlite3_stmt *statement;
 	va_list values;
-	int error = prepare(history, sql, &statement), result;
+	int error;
 
+	va_start(values, types);
+	error = start(history, sql, &statement, types, values);
+	va_end(values);
 	if (error)
 		return error;
-	va_start(values, types);
-	result = bind(statement, types, values);
-	va_end(values);
-	if (result != SQLITE_OK)
-		return lm_history_failed(history, result);
 	do
 		error = lm_history_step(history, statement);
 	while (error > 0);
@@ -286,16 +290,12 @@ int lm_history_number(struct lm_history *history, enum lm_history_sql sql, int64
 {
 	sqlite3_stmt *statement;
 	va_list values;
-	int error = prepare(history, sql, &statement), result;
+	int result;
 
-	if (error)
-		return error;
 	va_start(values, types);
-	result = bind(statement, types, values);
+	result = start(history, sql, &statement, types, values);
 	va_end(values);
-	if (result != SQLITE_OK)
-		return lm_history_failed(history, result);
-	result = lm_history_step(history, statement);
+	result = result ? result : lm_history_step(history, statement);
 	if (result > 0) {
 		*value = sqlite3_column_int64(statement, 0);
 		sqlite3_reset(statement);

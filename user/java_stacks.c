@@ -4,18 +4,8 @@
 
 #include <string.h>
 
+#include "user/prefixes.h"
 #include "user/waits.h"
-
-static bool starts_with_any(const char *text, const char *const *starts, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (strncmp(text, starts[i], strlen(starts[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-#define STARTS_WITH(text, starts) starts_with_any(text, starts, sizeof(starts) / sizeof((starts)[0]))
 
 static bool is_method(const struct lm_frame *frame)
 {
@@ -45,14 +35,14 @@ bool lm_java_stacks_is_jvm(const struct lm_frame *frame)
 		"libextnet.so", "libzip.so", "libjimage.so", "libverify.so", "libmanagement", "libjdwp.so",
 		"libinstrument.so", "libprefs.so", "libj2pkcs11.so", "libattach.so"};
 
-	return STARTS_WITH(frame->module->name, libraries);
+	return LM_STARTS_WITH(frame->module->name, libraries);
 }
 
 bool lm_java_stacks_is_runtime(const struct lm_frame *frame)
 {
 	static const char *const packages[] = {"java.", "jdk.", "sun."};
 
-	return lm_java_stacks_is_jvm(frame) || (is_method(frame) && STARTS_WITH(function_of(frame), packages));
+	return lm_java_stacks_is_jvm(frame) || (is_method(frame) && LM_STARTS_WITH(function_of(frame), packages));
 }
 
 bool lm_java_stacks_is_plumbing(const struct lm_frame *frame)
@@ -60,7 +50,7 @@ bool lm_java_stacks_is_plumbing(const struct lm_frame *frame)
 	static const char *const packages[] = {
 		"java.lang.invoke.", "jdk.internal.reflect.", "sun.reflect.", "jdk.internal.vm."};
 
-	return lm_java_stacks_is_jvm(frame) || (is_method(frame) && STARTS_WITH(function_of(frame), packages));
+	return lm_java_stacks_is_jvm(frame) || (is_method(frame) && LM_STARTS_WITH(function_of(frame), packages));
 }
 
 size_t lm_java_stacks_most_telling(const struct lm_stack *stack)

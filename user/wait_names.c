@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "user/prefixes.h"
 #include "user/waits.h"
 
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
@@ -544,11 +545,7 @@ bool lm_wait_is_libc(const char *module)
 {
 	static const char *const names[] = {"libc.so", "libc-2", "libpthread", "ld-musl", "libc.musl", "[vdso]"};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strncmp(module, names[i], strlen(names[i])) == 0)
-			return true;
-	}
-	return false;
+	return LM_STARTS_WITH(module, names);
 }
 
 bool lm_wait_is_wait_function(const char *function)

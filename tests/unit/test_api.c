@@ -18,6 +18,7 @@
 #include <zlib.h>
 
 #include "api_history.h"
+#include "golden.h"
 #include "render_snapshots.h"
 #include "user/api.h"
 #include "user/api_state.h"
@@ -311,39 +312,13 @@ static const struct golden goldens[] = {
 	{"api-events-hostile.txt", "/api/v1/events", &hostile_snapshot},
 };
 
-static char *read_file(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	char *text = NULL;
-	size_t size = 0;
-
-	if (!file || getdelim(&text, &size, EOF, file) < 0) {
-		free(text);
-		text = strdup("");
-	}
-	if (file)
-		fclose(file);
-	return text;
-}
-
 static void golden_file_is_met(void **state)
 {
 	const struct golden *golden = *state;
 	struct lm_api_source source = source_of(golden->snapshot);
 	struct lm_api_answer answer = ask(&source, golden->url, NULL);
-	char path[256], *expected;
 
-	snprintf(path, sizeof(path), "tests/golden/%s", golden->file);
-	if (getenv("RENEW")) {
-		FILE *file = fopen(path, "w");
-
-		assert_non_null(file);
-		fputs(answer.body, file);
-		assert_int_equal(fclose(file), 0);
-	}
-	expected = read_file(path);
-	assert_string_equal(answer.body, expected);
-	free(expected);
+	golden_is_met(golden->file, answer.body);
 	lm_api_answer_free(&answer);
 }
 

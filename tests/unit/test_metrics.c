@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <jansson.h>
 
+#include "golden.h"
 #include "render_snapshots.h"
 #include "user/render/metrics.h"
 
@@ -75,39 +76,12 @@ static const struct golden goldens[] = {
 	{"ended.prom", &ended_snapshot, LM_METRICS_PROMETHEUS},
 };
 
-static char *read_file(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	char *text = NULL;
-	size_t size = 0;
-
-	if (!file)
-		return strdup("");
-	if (getdelim(&text, &size, EOF, file) < 0) {
-		free(text);
-		text = strdup("");
-	}
-	fclose(file);
-	return text;
-}
-
 static void golden_file_is_met(void **state)
 {
 	const struct golden *golden = *state;
-	char *expected, *text = render_some(golden->snapshot, golden->format, DEFAULT_MAX);
-	char path[256];
+	char *text = render_some(golden->snapshot, golden->format, DEFAULT_MAX);
 
-	snprintf(path, sizeof(path), "tests/golden/%s", golden->file);
-	if (getenv("RENEW")) {
-		FILE *file = fopen(path, "w");
-
-		assert_non_null(file);
-		fputs(text, file);
-		assert_int_equal(fclose(file), 0);
-	}
-	expected = read_file(path);
-	assert_string_equal(text, expected);
-	free(expected);
+	golden_is_met(golden->file, text);
 	free(text);
 }
 
@@ -352,21 +326,6 @@ static void scans_are_counted_by_how_long_they_took(void **state)
 	free(text);
 }
 
-/* A device that is full after so many bytes. */
-static ssize_t write_limited(void *cookie, const char *bytes, size_t len)
-{
-	size_t *left = cookie;
-
-	(void)bytes;
-	if (len > *left) {
-		errno = ENOSPC;
-		*left = 0;
-		return 0;
-	}
-	*left -= len;
-	return (ssize_t)len;
-}
-
 static void a_full_device_is_reported_wherever_it_fills_up(void **state)
 {
 	char *text = render_some(&leaky_snapshot, LM_METRICS_PROMETHEUS, DEFAULT_MAX);
@@ -376,10 +335,8 @@ static void a_full_device_is_reported_wherever_it_fills_up(void **state)
 	for (size_t room = 0; room <= len; room += room + 1 < len && len - room > 40 ? 37 : 1) {
 		struct lm_metrics_self self = some_self();
 		size_t left = room;
-		FILE *stream = fopencookie(&left, "w", (cookie_io_functions_t){.write = write_limited});
+		FILE *stream = golden_limited_stream(&left, room % 2 == 0);
 
-		assert_non_null(stream);
-		setvbuf(stream, NULL, room % 2 ? _IONBF : _IOFBF, 4096);
 		assert_int_equal(lm_render_metrics(stream, &leaky_snapshot, &self, LM_METRICS_PROMETHEUS, DEFAULT_MAX),
 			room < len ? -ENOSPC : 0);
 		fclose(stream);

@@ -18,6 +18,7 @@
 #include <jansson.h>
 #include <zlib.h>
 
+#include "golden.h"
 #include "render_snapshots.h"
 #include "user/render/profile.h"
 #include "user/render/profile.pb-c.h"
@@ -317,21 +318,6 @@ static void thousands_of_sites_are_packed_whole(void **state)
 	lm_snapshot_free(&many);
 }
 
-/* A device that is full after so many bytes. */
-static ssize_t write_limited(void *cookie, const char *bytes, size_t len)
-{
-	size_t *left = cookie;
-
-	(void)bytes;
-	if (len > *left) {
-		errno = ENOSPC;
-		*left = 0;
-		return 0;
-	}
-	*left -= len;
-	return (ssize_t)len;
-}
-
 static void a_full_device_is_reported_wherever_it_fills_up(void **state)
 {
 	static profile_writer *const writers[] = {lm_profile_pprof, lm_profile_pprof_text, lm_profile_speedscope};
@@ -343,10 +329,8 @@ static void a_full_device_is_reported_wherever_it_fills_up(void **state)
 
 		for (size_t room = 0; room <= len; room += room + 1 < len && len - room > 40 ? 37 : 1) {
 			size_t left = room;
-			FILE *stream = fopencookie(&left, "w", (cookie_io_functions_t){.write = write_limited});
+			FILE *stream = golden_limited_stream(&left, i % 2 == 0);
 
-			assert_non_null(stream);
-			setvbuf(stream, NULL, i % 2 ? _IONBF : _IOFBF, 4096);
 			assert_int_equal(
 				writers[i / 2](stream, &leaky_snapshot, &everything), room < len ? -ENOSPC : 0);
 			fclose(stream);
@@ -432,39 +416,12 @@ static const struct golden goldens[] = {
 	{"nameless-80.pprof.txt", lm_profile_pprof_text, &nameless_snapshot, {.pid = 80}},
 };
 
-static char *read_file(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	char *text = NULL;
-	size_t size = 0;
-
-	if (!file)
-		return strdup("");
-	if (getdelim(&text, &size, EOF, file) < 0) {
-		free(text);
-		text = strdup("");
-	}
-	fclose(file);
-	return text;
-}
-
 static void golden_file_is_met(void **state)
 {
 	const struct golden *golden = *state;
-	char *expected, *text = render_text(golden->write, golden->snapshot, &golden->filter);
-	char path[256];
+	char *text = render_text(golden->write, golden->snapshot, &golden->filter);
 
-	snprintf(path, sizeof(path), "tests/golden/%s", golden->file);
-	if (getenv("RENEW")) {
-		FILE *file = fopen(path, "w");
-
-		assert_non_null(file);
-		fputs(text, file);
-		assert_int_equal(fclose(file), 0);
-	}
-	expected = read_file(path);
-	assert_string_equal(text, expected);
-	free(expected);
+	golden_is_met(golden->file, text);
 	free(text);
 }
 

@@ -19,6 +19,7 @@
 #include <regex.h>
 #include <unistd.h>
 
+#include "golden.h"
 #include "render_snapshots.h"
 #include "user/render/escape.h"
 #include "user/render/page.h"
@@ -41,30 +42,6 @@ static char *render_to_text(
 	return text;
 }
 
-static char *read_file(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	char *text = NULL;
-	size_t size = 0;
-
-	if (!file)
-		return strdup("");
-	if (getdelim(&text, &size, EOF, file) < 0) {
-		free(text);
-		text = strdup("");
-	}
-	fclose(file);
-	return text;
-}
-
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	if (!file || fputs(text, file) < 0 || fclose(file) != 0)
-		fail_msg("%s: %s", path, strerror(errno));
-}
-
 struct golden {
 	const char *file;
 	lm_renderer *renderer;
@@ -75,20 +52,9 @@ struct golden {
 static void golden_file_is_met(void **state)
 {
 	const struct golden *golden = *state;
-	const char *tmp = getenv("TMPDIR");
-	char path[256], actual[512];
-	char *expected, *text = render_to_text(golden->renderer, golden->snapshot, &golden->options);
+	char *text = render_to_text(golden->renderer, golden->snapshot, &golden->options);
 
-	snprintf(path, sizeof(path), "tests/golden/%s", golden->file);
-	if (getenv("RENEW"))
-		write_file(path, text);
-	expected = read_file(path);
-	if (strcmp(text, expected) != 0) {
-		snprintf(actual, sizeof(actual), "%s/leakmon-%s", tmp ? tmp : "/tmp", golden->file);
-		write_file(actual, text);
-		fail_msg("see: diff -u %s %s", path, actual);
-	}
-	free(expected);
+	golden_is_met(golden->file, text);
 	free(text);
 }
 
@@ -446,21 +412,6 @@ static void json_reports_every_allocation_that_fails(void **state)
 	assert_true(allowed > 500);
 }
 
-/* A device that is full after so many bytes. */
-static ssize_t write_limited(void *cookie, const char *bytes, size_t len)
-{
-	size_t *left = cookie;
-
-	(void)bytes;
-	if (len > *left) {
-		errno = ENOSPC;
-		*left = 0;
-		return 0;
-	}
-	*left -= len;
-	return (ssize_t)len;
-}
-
 static void a_full_device_is_reported_wherever_it_fills_up(void **state)
 {
 	static lm_renderer *const renderers[] = {lm_render_text, lm_render_json, lm_render_collapsed};
@@ -473,10 +424,8 @@ static void a_full_device_is_reported_wherever_it_fills_up(void **state)
 
 		for (size_t room = 0; room <= len; room += room + 1 < len && len - room > 40 ? 37 : 1) {
 			size_t left = room;
-			FILE *stream = fopencookie(&left, "w", (cookie_io_functions_t){.write = write_limited});
+			FILE *stream = golden_limited_stream(&left, i % 2 == 0);
 
-			assert_non_null(stream);
-			setvbuf(stream, NULL, i % 2 ? _IONBF : _IOFBF, 4096);
 			assert_int_equal(renderer(stream, &leaky_snapshot, &plain), room < len ? -ENOSPC : 0);
 			fclose(stream);
 		}
