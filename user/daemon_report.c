@@ -120,13 +120,14 @@ static void note_history(struct lm_daemon *daemon, int error)
 	daemon->history_failing = error != 0;
 }
 
-static void finish_transaction(struct lm_daemon *daemon, int error)
+static int finish_transaction(struct lm_daemon *daemon, int error)
 {
 	if (!error)
 		error = lm_history_end(daemon->history);
 	if (error)
 		lm_history_abandon(daemon->history);
 	note_history(daemon, error);
+	return error;
 }
 
 /* The changes and the history, in one transaction. */
@@ -134,6 +135,7 @@ static void hand_over_changes(struct lm_daemon *daemon, uint64_t now_ns)
 {
 	uint64_t save_every_ns = daemon->config->horizon_ns / SAVES_PER_HORIZON;
 	struct hand_over over = {.daemon = daemon, .history_error = 1};
+	bool saves;
 
 	if (daemon->history)
 		over.history_error = lm_history_begin(daemon->history, daemon->last.time_ns);
@@ -145,11 +147,14 @@ static void hand_over_changes(struct lm_daemon *daemon, uint64_t now_ns)
 		return;
 	if (!over.history_error)
 		over.history_error = lm_history_put_snapshot(daemon->history, &daemon->last);
-	if (!over.history_error && now_ns - daemon->saved_ns >= save_every_ns) {
+	saves = !over.history_error && now_ns - daemon->saved_ns >= save_every_ns;
+	if (saves) {
 		over.history_error = lm_session_save(daemon->session, daemon->history);
 		daemon->saved_ns = now_ns;
 	}
-	finish_transaction(daemon, over.history_error);
+	over.history_error = finish_transaction(daemon, over.history_error);
+	if (saves)
+		lm_session_saved(daemon->session, !over.history_error);
 	if (!over.history_error)
 		lm_history_thin(daemon->history, daemon->last.time_ns, THIN_BUDGET_NS);
 }
@@ -164,7 +169,8 @@ void lm_daemon_save(struct lm_daemon *daemon, uint64_t now_ns)
 	if (!error)
 		error = lm_session_save(daemon->session, daemon->history);
 	daemon->saved_ns = now_ns;
-	finish_transaction(daemon, error);
+	error = finish_transaction(daemon, error);
+	lm_session_saved(daemon->session, !error);
 }
 
 static int render(const struct lm_daemon *daemon, enum lm_format format, char **text, size_t *len)

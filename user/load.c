@@ -2,6 +2,18 @@
 /* A ring of CPU use for each step. A step that took longer, because nobody looked, counts as so many. */
 #include "user/load.h"
 
+#include <math.h>
+
+static void add(struct lm_load *load, float busy)
+{
+	load->busy[load->steps_len++ % LM_LOAD_STEPS] = busy;
+}
+
+static uint32_t kept_steps(const struct lm_load *load)
+{
+	return load->steps_len < LM_LOAD_STEPS ? load->steps_len : LM_LOAD_STEPS;
+}
+
 void lm_load_note(struct lm_load *load, uint64_t now_ns, uint64_t step_ns, uint64_t cpu_total_ns)
 {
 	uint64_t steps;
@@ -22,14 +34,30 @@ void lm_load_note(struct lm_load *load, uint64_t now_ns, uint64_t step_ns, uint6
 		steps = LM_LOAD_STEPS;
 	}
 	for (uint64_t i = 0; i < steps; i++)
-		load->busy[load->steps_len++ % LM_LOAD_STEPS] = busy;
+		add(load, busy);
 	load->begun_ns += steps * step_ns;
 	load->total_at_ns = cpu_total_ns;
 }
 
+void lm_load_resume(struct lm_load *load, const struct lm_load *before, uint64_t step_ns)
+{
+	uint32_t kept = kept_steps(load);
+	uint64_t from_ns = load->begun_ns - kept * step_ns;
+	struct lm_load whole = *before;
+
+	/* rounded up: old steps must not look newer than they are */
+	for (uint64_t at_ns = before->begun_ns, i = 0; at_ns < from_ns && i < LM_LOAD_STEPS; at_ns += step_ns, i++)
+		add(&whole, NAN);
+	for (uint32_t back = kept; back > 0; back--)
+		add(&whole, load->busy[(load->steps_len - back) % LM_LOAD_STEPS]);
+	whole.begun_ns = load->begun_ns;
+	whole.total_at_ns = load->total_at_ns;
+	*load = whole;
+}
+
 bool lm_load_had_trough(const struct lm_load *load, uint64_t step_ns, uint64_t from_ns, uint64_t length_ns)
 {
-	uint32_t kept = load->steps_len < LM_LOAD_STEPS ? load->steps_len : LM_LOAD_STEPS;
+	uint32_t kept = kept_steps(load);
 	uint32_t needed = (length_ns + step_ns - 1) / step_ns, quiet = 0;
 	float peak = 0;
 

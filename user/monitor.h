@@ -121,6 +121,8 @@ struct lm_process {
 	int64_t threads_len;
 	uint64_t cpu_ns; /* used by the threads that were seen, by those that have ended too */
 	struct lm_load load;
+	bool load_recalled;        /* what the history knew of it is there */
+	uint32_t load_saved_steps; /* of the load, when it was last written to the history */
 	bool kernel_thread, compat;
 	bool facts_known; /* false again after an exec */
 	struct lm_process_facts facts;

@@ -9,6 +9,7 @@
 
 #define VERSION_GROUP 0x6c6d6701u
 #define VERSION_STAYS 0x6c6d7301u
+#define VERSION_LOAD 0x6c6d6c01u
 #define FEW 8                                  /* residents below which no rule of the verdicts looks at a group */
 #define RETURN_NS (10 * 1000000000ull)         /* a thread that ticks may be at its tick when it is looked at */
 #define SAVED_AGAIN_NS (86400 * 1000000000ull) /* what was not written for long the history drops */
@@ -40,6 +41,12 @@ struct kept_stays {
 	uint32_t version, size;
 	uint64_t longest_ns;
 	uint32_t completed[LM_VERDICT_HISTOGRAM];
+};
+
+struct kept_load {
+	uint32_t version, size;
+	uint64_t step_ns;
+	struct lm_load load;
 };
 
 bool lm_recall_is_due(const struct lm_group *group, uint64_t now_ns)
@@ -240,6 +247,30 @@ void lm_recall_settle(struct lm_groups *groups, struct lm_group *group, uint64_t
 	group->recalled_len = 0;
 }
 
+int lm_recall_save_load(const struct lm_load *load, uint64_t step_ns, void **bytes, size_t *len)
+{
+	struct kept_load *kept = calloc(1, sizeof(*kept));
+
+	if (!kept)
+		return -ENOMEM;
+	*kept = (struct kept_load){.version = VERSION_LOAD, .size = sizeof(*kept), .step_ns = step_ns, .load = *load};
+	*bytes = kept;
+	*len = sizeof(*kept);
+	return 0;
+}
+
+int lm_recall_restore_load(struct lm_load *load, uint64_t step_ns, const void *bytes, size_t len)
+{
+	const struct kept_load *kept = bytes;
+
+	if (len != sizeof(*kept) || kept->version != VERSION_LOAD || kept->size != sizeof(*kept))
+		return -EINVAL;
+	if (kept->step_ns != step_ns || kept->load.begun_ns > load->begun_ns)
+		return -EINVAL;
+	lm_load_resume(load, &kept->load, step_ns);
+	return 0;
+}
+
 static bool are_stays(const struct kept_stays *kept, size_t len)
 {
 	return len == sizeof(*kept) && kept->version == VERSION_STAYS && kept->size == sizeof(*kept);
@@ -280,11 +311,19 @@ int lm_recall_add_stays(struct lm_group *group, const void *before, size_t befor
 
 		kept->completed[i] = sum < COUNT_MAX ? sum : COUNT_MAX;
 	}
-	memcpy(saved->completed, group->completed, sizeof(saved->completed));
-	saved->len = group->completed_len;
 	*bytes = kept;
 	*len = sizeof(*kept);
 	return 0;
+}
+
+void lm_recall_stays_are_kept(struct lm_group *group)
+{
+	struct lm_stays_saved *saved = group->stays_saved;
+
+	if (!saved)
+		return;
+	memcpy(saved->completed, group->completed, sizeof(saved->completed));
+	saved->len = group->completed_len;
 }
 
 int lm_recall_restore_stays(struct lm_group *group, const void *bytes, size_t len)

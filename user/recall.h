@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "user/groups.h"
+#include "user/load.h"
 
 #define LM_RECALL_MEMBERS 10000 /* of a group; those that came first, for the rest the kernel tells enough */
 
@@ -38,11 +39,18 @@ bool lm_recall_since(struct lm_group *group, struct lm_recall_id id, uint64_t wa
  * ->recalled. */
 void lm_recall_settle(struct lm_groups *groups, struct lm_group *group, uint64_t now_ns);
 
+/* How busy a process was, as bytes, to be freed. 0 or -ENOMEM. */
+int lm_recall_save_load(const struct lm_load *load, uint64_t step_ns, void **bytes, size_t *len);
+/* Before what has been noted since. 0; -EINVAL: these are no such bytes, or of steps of another length. */
+int lm_recall_restore_load(struct lm_load *load, uint64_t step_ns, const void *bytes, size_t len);
+
 /* Has the group seen stays end since they were last added to what is kept? */
 bool lm_recall_has_stays(const struct lm_group *group);
 /* How long stays at the site last: what is kept (bytes NULL: nothing yet) and what this group has seen since it was
  * last added, as new bytes, to be freed. 0 or -ENOMEM. */
 int lm_recall_add_stays(struct lm_group *group, const void *before, size_t before_len, void **bytes, size_t *len);
+/* Those bytes are on the disk: what the group has seen so far is not added again. */
+void lm_recall_stays_are_kept(struct lm_group *group);
 /* Into a group that has just been made. 0 or -EINVAL, -ENOMEM. */
 int lm_recall_restore_stays(struct lm_group *group, const void *bytes, size_t len);
 

@@ -662,6 +662,11 @@ int lm_session_save(struct lm_session *session, struct lm_history *history)
 	return lm_session_remember(session->monitor, history);
 }
 
+void lm_session_saved(struct lm_session *session, bool is_kept)
+{
+	lm_session_remembered(session->monitor, is_kept);
+}
+
 double lm_session_scan_s(const struct lm_session *session)
 {
 	return session->scan_s;

@@ -26,6 +26,8 @@ void lm_session_close(struct lm_session *session);
 void lm_session_set_history(struct lm_session *session, struct lm_history *history);
 /* Writes what is to be known after a restart, in the transaction under way. 0 or -errno. */
 int lm_session_save(struct lm_session *session, struct lm_history *history);
+/* That transaction has ended; if it was undone, all is written again the next time. */
+void lm_session_saved(struct lm_session *session, bool is_kept);
 
 /* Takes one look, with the stacks of threads that came to block. 0 or -errno. */
 int lm_session_look(struct lm_session *session);

@@ -245,6 +245,8 @@ static void stays_of_a_site_add_up_over_processes_and_restarts(void **state)
 	let_end(fixture, &second, 10, 50 * S);
 	assert_true(lm_recall_has_stays(&first));
 	assert_int_equal(lm_recall_add_stays(&first, NULL, 0, &bytes, &len), 0);
+	assert_true(lm_recall_has_stays(&first)); /* until they are on the disk */
+	lm_recall_stays_are_kept(&first);
 	assert_false(lm_recall_has_stays(&first));
 	assert_int_equal(lm_recall_add_stays(&second, bytes, len, &sum, &sum_len), 0);
 	assert_int_equal(lm_recall_restore_stays(&third, sum, sum_len), 0);
