@@ -106,6 +106,7 @@ static __always_inline void fill_totals(
 	 * preemptions. */
 	record->blocked_ns = off_ns > delay_ns ? off_ns - delay_ns : 0;
 	record->waits = state->waits;
+	record->stops = state->stops;
 	record->last_wait_ns = state->last_wait_ns;
 	record->last_wait_end_ns = state->last_wait_end_ns;
 	record->longest_wait_ns = state->longest_wait_ns;

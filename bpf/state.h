@@ -56,7 +56,7 @@ struct thread_state {
 	__u32 reported_state;
 	__u32 reported_epoch;
 	__u32 off_derived; /* off_ns is not seen but derived */
-	__u32 pad;
+	__u32 stops;
 	struct lm_futex_last futex;
 };
 

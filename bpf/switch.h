@@ -131,6 +131,8 @@ int switch_threads(__u64 *ctx)
 
 			now = switch_time(prev);
 			went_off(prev, state, now, !(bool)ctx[0] && prev_state != 0);
+			if (prev_state & (LM_STATE_STOPPED | LM_STATE_TRACED))
+				state->stops++;
 		}
 	}
 	if (switch_watched(next)) {

@@ -100,6 +100,7 @@ struct lm_thread_record {
 	__u64 blocked_ns;   /* in completed waits */
 	__u64 preempted_ns; /* off-CPU while runnable, completed */
 	__u64 waits;        /* completed waits */
+	__u64 stops;        /* by a signal or a debugger; each is a wait, too */
 	__u64 last_wait_ns, last_wait_end_ns;
 	__u64 longest_wait_ns;
 	struct lm_futex_last futex;

@@ -375,17 +375,33 @@ static enum lm_stay_change weigh(struct lm_thread *thread, enum lm_stay_change c
 	return change;
 }
 
+/* It waits as it did before somebody stopped it: for the same lock, with the same stack, and its group has it since then. */
+static void resume(struct lm_thread *thread, const struct lm_stay_point *before)
+{
+	if (thread->stay.nr != before->nr) {
+		thread->stay.nr = before->nr;
+		thread->stay.timeout = before->timeout;
+	}
+	thread->away_ns = 0;
+}
+
 static void take_blocked(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
 {
 	struct lm_stay_point before = thread->stay;
 	uint64_t ended_ns = end_of_wait(thread, record);
 	enum lm_stay_change change = LM_STAY_ENDED;
+	bool was_stopped = thread->state & (LM_STATE_STOPPED | LM_STATE_TRACED);
 
-	lm_thread_forget_owner(thread);
 	copy_facts(thread, record);
 	lm_stay_note(&thread->stay, record, thread->wait_since_ns);
-	if (before.at_ns)
-		change = weigh(thread, lm_stay_compare(&before, &thread->stay));
+	if (before.at_ns && !was_stopped)
+		change = lm_stay_compare(&before, &thread->stay);
+	if (change == LM_STAY_INTERRUPTED && thread->resident.group) {
+		resume(thread, &before);
+		return;
+	}
+	lm_thread_forget_owner(thread);
+	change = weigh(thread, change);
 	if (change == LM_STAY_GOES_ON || change == LM_STAY_UNSURE) {
 		go_on(monitor, thread, record, change == LM_STAY_GOES_ON);
 	} else if (change == LM_STAY_WOKEN && thread->resident.group) {
@@ -412,7 +428,7 @@ static bool is_between_waits(const struct lm_thread *thread, const struct lm_thr
 static void take_running(struct lm_monitor *monitor, struct lm_thread *thread, const struct lm_thread_record *record)
 {
 	lm_thread_forget_owner(thread);
-	if (thread->ticks && thread->resident.group && !thread->away_ns)
+	if ((thread->ticks || record->stops != thread->stay.stops) && thread->resident.group && !thread->away_ns)
 		thread->away_ns = record->now_ns;
 	if (thread->away_ns && is_between_waits(thread, record)) {
 		/* a look caught it between two of its waits, as may the looks right after it */
@@ -447,6 +463,10 @@ static void take_thread(struct lm_monitor *monitor, const struct lm_thread_recor
 		 (thread->resident.group || thread->pending);
 	thread->seen_look = monitor->look;
 	if (stayed) {
+		thread->confirmed = thread->unwound;
+		return;
+	}
+	if ((thread->resident.group || thread->pending) && lm_stay_is_stopped(&thread->stay, record)) {
 		thread->confirmed = thread->unwound;
 		return;
 	}

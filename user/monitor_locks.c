@@ -149,6 +149,12 @@ static void add_edge(struct analysis *analysis, struct lm_thread *waiter)
 	analysis->waiters[analysis->len++] = waiter;
 }
 
+/* Of one that was stopped and goes on, since before that. 0: it runs. */
+static uint64_t waits_since_ns(const struct lm_thread *thread)
+{
+	return thread->resident.group ? thread->resident.wait_since_ns : thread->wait_since_ns;
+}
+
 static bool waits_for_known_lock(const struct lm_thread *thread)
 {
 	return thread->lock && thread->lock->last_read_ns && thread->resident.group;
@@ -253,8 +259,8 @@ static int add_deadlock(struct analysis *analysis, const struct lm_lockgraph *gr
 			.thread = thread, .holds = analysis->edges[before].object, .waits_for = edge->object};
 		thread->deadlocked = true;
 		/* it closed when the last of them began to wait */
-		if (thread->wait_since_ns > finding->since_ns)
-			finding->since_ns = thread->wait_since_ns;
+		if (waits_since_ns(thread) > finding->since_ns)
+			finding->since_ns = waits_since_ns(thread);
 	}
 	finding->object = finding->members[0].waits_for;
 	finding->owner = finding->members[1 % cycle->len].thread;
@@ -269,7 +275,7 @@ static struct lm_thread *longest_waiter(const struct analysis *analysis, const s
 	for (size_t i = 1; i < group->len; i++) {
 		struct lm_thread *thread = analysis->waiters[group->edges[i]];
 
-		if (thread->wait_since_ns < longest->wait_since_ns)
+		if (waits_since_ns(thread) < waits_since_ns(longest))
 			longest = thread;
 	}
 	return longest;
@@ -288,7 +294,7 @@ static int add_group(
 	finding->members[0] = (struct lm_lock_member){.thread = longest, .waits_for = group->object};
 	finding->object = group->object;
 	finding->waiters = group->len;
-	finding->since_ns = longest->wait_since_ns;
+	finding->since_ns = waits_since_ns(longest);
 	finding->owner_tid = longest->lock->owner.tid;
 	if (type == LM_FINDING_ORPHANED_LOCK)
 		return 0;
@@ -308,15 +314,15 @@ static uint64_t blocked_ns(const struct lm_monitor *monitor, uint64_t since_ns)
 static enum lm_level pileup_level(const struct analysis *analysis, const struct lm_lock_group *group)
 {
 	const struct lm_monitor *monitor = analysis->monitor;
-	uint64_t waited_ns = blocked_ns(monitor, longest_waiter(analysis, group)->wait_since_ns);
+	uint64_t waited_ns = blocked_ns(monitor, waits_since_ns(longest_waiter(analysis, group)));
 	const struct lm_thread *owner = thread_numbered(group->owner);
 	uint64_t likely_ns = lm_verdict_scaled_ns(monitor->config.horizon_ns, PILEUP_LIKELY_S);
 
 	if (group->len < PILEUP_MIN || !owner || group->chain.end == LM_LOCK_END_CYCLE ||
 		waited_ns < lm_verdict_scaled_ns(monitor->config.horizon_ns, PILEUP_SUSPECT_S))
 		return LM_LEVEL_NONE;
-	return waited_ns >= likely_ns && blocked_ns(monitor, owner->wait_since_ns) >= likely_ns ? LM_LEVEL_LIKELY
-												: LM_LEVEL_SUSPECT;
+	return waited_ns >= likely_ns && blocked_ns(monitor, waits_since_ns(owner)) >= likely_ns ? LM_LEVEL_LIKELY
+												 : LM_LEVEL_SUSPECT;
 }
 
 static int add_findings(struct analysis *analysis, const struct lm_lockgraph *graph)

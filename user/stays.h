@@ -7,6 +7,7 @@
 #ifndef LM_STAYS_H
 #define LM_STAYS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "leakmon_abi.h"
@@ -15,7 +16,7 @@
 struct lm_stay_point {
 	uint64_t at_ns;
 	uint64_t wait_since_ns; /* of the present wait */
-	uint64_t waits, blocked_ns;
+	uint64_t waits, blocked_ns, stops;
 	uint64_t cpu_ns, run_delay_ns;
 	uint64_t futex_waits, futex_woken;
 	uint64_t ip, sp;
@@ -25,9 +26,11 @@ struct lm_stay_point {
 
 enum lm_stay_change {
 	LM_STAY_ENDED,
-	LM_STAY_GOES_ON, /* the thread was only woken by timers, and waits in the same place again */
-	LM_STAY_UNSURE,  /* so it was, but its stack is as deep as before no more: look at that (compiled code moves it)
-			  */
+	LM_STAY_GOES_ON,     /* the thread was only woken by timers, and waits in the same place again */
+	LM_STAY_INTERRUPTED, /* a debugger or SIGSTOP stopped it, and it is in the same system call again: it has done
+				nothing */
+	LM_STAY_UNSURE, /* so it was, but its stack is as deep as before no more: look at that (compiled code moves it)
+			 */
 	LM_STAY_ODD,   /* nobody is known to have woken it, but it has done more than ticks do: a moment of load, a page
 			  that had to be read, or work. One alone among many ticks says nothing */
 	LM_STAY_WOKEN, /* it waits there again at once, but another thread woke it: goes on if that woke many */
@@ -43,6 +46,9 @@ enum lm_stay_change {
 
 /* Notes what is needed of a record of a thread that is blocked. */
 void lm_stay_note(struct lm_stay_point *point, const struct lm_thread_record *record, uint64_t wait_since_ns);
+
+/* Is this a thread that was stopped in the midst of the system call in which it was when that point was noted? */
+bool lm_stay_is_stopped(const struct lm_stay_point *point, const struct lm_thread_record *record);
 
 /* What became of the stay between two looks at which the thread was blocked, and in between it ran. The same place
  * means the same system call at the same instruction; the same stack pointer makes it sure. */

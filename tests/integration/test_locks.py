@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Deadlocks, locks whose owner is gone, and pile-ups, in real programs: each one found with exactly its threads."""
 
-from harness import build, check, check_equal, children, settle, status, test, tids
+import os
+import signal
+
+from harness import build, check, check_equal, children, poll, settle, status, test, tids
 from leakmon import Watch, functions, snapshot
 
 DEADLOCKS = ["ab-ba", "self", "three", "recursive", "pi", "rwlock", "join"]
@@ -68,6 +71,28 @@ def every_deadlock_is_found_with_exactly_its_threads(t, where):
     check(str(holder) in pileups[0]["summary"] and "sleep_ms" in pileups[0]["summary"], "who holds it, and where", pileups)
     check_equal(of_type(report, "leak"), [], "no leak behind locks", report)
     t.note(pileups[0]["summary"])
+    watch.end()
+
+
+def confirmed(report):
+    return {tuple(members(finding)): finding["since"] for finding in of_type(report, "deadlock")
+            if finding["level"] == "confirmed"}
+
+
+@test("for_a_while", "for_a_moment")
+def a_deadlock_goes_on_although_somebody_stops_its_process(t, how):
+    process = t.start(build("locks"))
+    watch = Watch(t, *FAST, "-p", process.pid, "200ms")
+    before = confirmed(watch.until("all deadlocks are confirmed", lambda report: len(confirmed(report)) >= len(DEADLOCKS)))
+    for _ in range(3):
+        os.kill(process.pid, signal.SIGSTOP)
+        poll(5, "it is stopped", lambda: all(status(process.pid, tid)["State"][0] == "T" for tid in tids(process.pid)))
+        if how == "for_a_while":
+            for _ in range(4):
+                check_equal(confirmed(watch.next()), before, "the deadlocks while it is stopped")
+        os.kill(process.pid, signal.SIGCONT)
+        for _ in range(4):
+            check_equal(confirmed(watch.next()), before, "the deadlocks when it goes on")
     watch.end()
 
 

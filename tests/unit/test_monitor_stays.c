@@ -105,6 +105,75 @@ static void one_odd_moment_among_many_ticks_ends_no_stay(void **state)
 	assert_int_equal(tick_then_work(fixture, &crowd, LM_STAY_CALM_LOOKS - 1), 1);
 }
 
+/* Stopped by a signal at the first time, going on with the same call at the second. */
+static void stop(struct lm_thread_record *thread, uint64_t at_ns)
+{
+	wake(thread, at_ns);
+	thread->wait_since_ns = at_ns;
+	thread->state = LM_STATE_STOPPED;
+	thread->stops++;
+}
+
+static void let_go_on(struct lm_thread_record *thread, uint64_t at_ns)
+{
+	wake(thread, at_ns);
+	thread->state = LM_STATE_INTERRUPTIBLE;
+}
+
+static void a_thread_that_is_stopped_and_goes_on_has_not_moved(void **state)
+{
+	struct fixture *fixture = *state;
+	struct crowd crowd = crowd_of(3, NR_READ, 1990 * S);
+	struct lm_snapshot snapshot;
+
+	snapshot = look(fixture, &crowd, 2000 * S);
+	lm_snapshot_free(&snapshot);
+	for (int i = 0; i < 3; i++)
+		stop(&crowd.threads[i], 2000 * S + 500 * MS);
+	for (int looks = 1; looks <= 3; looks++) {
+		if (looks == 2) {
+			let_go_on(&crowd.threads[0], 2001 * S + 100 * MS);
+			let_go_on(&crowd.threads[1], 2001 * S + 900 * MS); /* others later: no broadcast */
+		}
+		snapshot = look(fixture, &crowd, (2000 + looks) * S);
+		assert_int_equal(snapshot.sites_len, 1);
+		assert_int_equal(snapshot.sites[0].wait.wait_class, LM_WAIT_OTHER);
+		assert_int_equal(snapshot.sites[0].count, 3);
+		assert_int_equal(snapshot.sites[0].departed, 0);
+		assert_int_equal(snapshot.sites[0].arrived, 0);
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(snapshot.sites[0].members[i].blocked_since_ns, 1990 * S);
+		assert_int_equal(snapshot.losses.torn_reads, 0);
+		lm_snapshot_free(&snapshot);
+	}
+	/* one whose call returns after all has left */
+	wake(&crowd.threads[0], 2003 * S + 500 * MS);
+	crowd.threads[0].waits++;
+	snapshot = look(fixture, &crowd, 2005 * S);
+	assert_int_equal(snapshot.sites[0].departed, 1);
+	lm_snapshot_free(&snapshot);
+}
+
+static void a_thread_that_was_stopped_when_we_came_is_no_longer_when_it_goes_on(void **state)
+{
+	struct fixture *fixture = *state;
+	struct crowd crowd = crowd_of(THREADS, NR_READ, 1990 * S);
+	struct lm_snapshot snapshot;
+
+	for (int i = 0; i < THREADS; i++)
+		crowd.threads[i].state = LM_STATE_STOPPED;
+	snapshot = look(fixture, &crowd, 2000 * S);
+	assert_int_equal(snapshot.sites[0].wait.wait_class, LM_WAIT_STOPPED);
+	lm_snapshot_free(&snapshot);
+	for (int i = 0; i < THREADS; i++)
+		let_go_on(&crowd.threads[i], 2001 * S); /* all at once, as a broadcast would */
+	snapshot = look(fixture, &crowd, 2003 * S);
+	assert_int_equal(snapshot.sites_len, 1);
+	assert_int_equal(snapshot.sites[0].wait.wait_class, LM_WAIT_OTHER);
+	assert_int_equal(snapshot.sites[0].count, THREADS);
+	lm_snapshot_free(&snapshot);
+}
+
 static void a_look_between_two_ticks_does_not_end_the_stay(void **state)
 {
 	struct fixture *fixture = *state;
@@ -348,6 +417,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_thread_that_ticks_stays_although_each_wait_is_short, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_odd_moment_among_many_ticks_ends_no_stay, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_thread_that_is_stopped_and_goes_on_has_not_moved, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_thread_that_was_stopped_when_we_came_is_no_longer_when_it_goes_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_look_between_two_ticks_does_not_end_the_stay, set_up, tear_down),
 		cmocka_unit_test(a_broadcast_ends_no_stay_and_single_wakes_do),
 		cmocka_unit_test_setup_teardown(a_finding_is_withdrawn_when_its_threads_leave, set_up, tear_down),

@@ -108,6 +108,69 @@ static void a_read_that_returned_has_ended(void **state)
 	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
 }
 
+/* Stopped for most of the second, and in the same call again. */
+static struct lm_stay_point stopped(const struct lm_stay_point *before)
+{
+	struct lm_stay_point now = after(before);
+
+	now.waits++;
+	now.stops++;
+	return now;
+}
+
+static void a_wait_that_was_stopped_is_the_same_wait(void **state)
+{
+	static const int calls[] = {READ, FUTEX, POLL};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct lm_stay_point before = point(calls[i], 0), now = stopped(&before);
+
+		assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_INTERRUPTED);
+		now.nr = 219; /* with a timeout it is restarted by another call */
+		assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_INTERRUPTED);
+		now.cpu_ns += 40 * MS; /* which stopping thousands of threads takes */
+		assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_INTERRUPTED);
+		now.cpu_ns += 200 * MS;
+		assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+	}
+}
+
+static void a_stop_hides_no_wait_that_ended(void **state)
+{
+	struct lm_stay_point before = point(FUTEX, 0), now = stopped(&before);
+
+	(void)state;
+	now.waits++;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+	now = stopped(&before);
+	now.futex_waits++; /* one that did not block: it may have got the lock */
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+	now = stopped(&before);
+	now.sp += 8;
+	assert_int_equal(lm_stay_compare(&before, &now), LM_STAY_ENDED);
+}
+
+static void a_thread_is_stopped_in_its_call_or_elsewhere(void **state)
+{
+	struct lm_stay_point at = point(READ, 0);
+	struct lm_thread_record record = {
+		.state = LM_STATE_STOPPED,
+		.flags = LM_THREAD_REGS,
+		.regs = {.ip = at.ip, .sp = at.sp, .nr = at.nr},
+	};
+
+	(void)state;
+	assert_true(lm_stay_is_stopped(&at, &record));
+	record.state = LM_STATE_TRACED;
+	assert_true(lm_stay_is_stopped(&at, &record));
+	record.regs.nr = -1;
+	assert_false(lm_stay_is_stopped(&at, &record));
+	record.regs.nr = at.nr;
+	record.state = LM_STATE_INTERRUPTIBLE;
+	assert_false(lm_stay_is_stopped(&at, &record));
+}
+
 static void another_place_is_another_stay(void **state)
 {
 	struct lm_stay_point before = point(NANOSLEEP, 0), now;
@@ -184,6 +247,9 @@ int main(void)
 		cmocka_unit_test(a_wait_for_something_else_in_between_is_odd),
 		cmocka_unit_test(waits_for_events_go_on_if_they_lasted_as_long_as_their_timeouts),
 		cmocka_unit_test(a_read_that_returned_has_ended),
+		cmocka_unit_test(a_wait_that_was_stopped_is_the_same_wait),
+		cmocka_unit_test(a_stop_hides_no_wait_that_ended),
+		cmocka_unit_test(a_thread_is_stopped_in_its_call_or_elsewhere),
 		cmocka_unit_test(another_place_is_another_stay),
 		cmocka_unit_test(work_between_two_waits_is_odd_at_least),
 		cmocka_unit_test(two_looks_may_be_close_together),
