@@ -329,9 +329,9 @@ static void sum_up(struct lm_group *group, uint64_t *numbers)
 			numbers[known++] = group->residents[i]->wait_since_ns;
 	}
 	sorted = sort_numbers(numbers, numbers + len, known);
-	group->oldest_ns = known ? sorted[0] : 0;
-	group->newest_ns = known ? sorted[known - 1] : 0;
 	/* those that are not known have waited longest */
+	group->oldest_ns = known == len ? sorted[0] : 0;
+	group->newest_ns = known ? sorted[known - 1] : 0;
 	group->median_ns = 2 * known > len ? sorted[len / 2 - (len - known)] : 0;
 }
 
@@ -363,7 +363,8 @@ static const struct lm_group_sample *base_sample(
 	return NULL;
 }
 
-/* Arrivals of the present members over the last horizon, or the life of the process if that is shorter. */
+/* Arrivals of the present members over the last horizon, or the life of the process if that is shorter. They say how a
+ * group grows only if it is one that nobody leaves. */
 static double rate_of_members(
 	const struct lm_groups *groups, const struct lm_group *group, uint64_t now_ns, uint64_t process_start_ns)
 {
@@ -372,6 +373,8 @@ static double rate_of_members(
 	uint64_t window_ns = age_ns < groups->horizon_ns ? age_ns : groups->horizon_ns;
 	int64_t arrived = 0;
 
+	if (group->verdict.level == LM_LEVEL_NONE || !group->verdict.evidence.retrospective)
+		return NAN;
 	if (now_ns < process_start_ns || age_ns < youngest_ns)
 		return NAN;
 	for (int64_t i = 0; i < group->count; i++)

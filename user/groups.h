@@ -116,9 +116,9 @@ struct lm_group {
 
 	/* over the present residents; valid while !changed */
 	bool changed;
-	uint64_t oldest_ns, newest_ns, median_ns; /* of the present waits that are known; 0: none is, of the median:
-						     of most it is not */
-	uint64_t first_ns;                        /* the stay that began first */
+	uint64_t oldest_ns, newest_ns,
+		median_ns; /* of the present waits; 0: it is not known of one, all, most of them */
+	uint64_t first_ns; /* the stay that began first */
 	int64_t objects;
 	int64_t stack_bytes; /* of all, of goroutines */
 	UT_hash_handle hh;

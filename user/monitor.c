@@ -375,7 +375,8 @@ static enum lm_stay_change weigh(struct lm_thread *thread, enum lm_stay_change c
 	return change;
 }
 
-/* It waits as it did before somebody stopped it: for the same lock, with the same stack, and its group has it since then. */
+/* It waits as it did before somebody stopped it: for the same lock, with the same stack, and its group has it since
+ * then. */
 static void resume(struct lm_thread *thread, const struct lm_stay_point *before)
 {
 	if (thread->stay.nr != before->nr) {

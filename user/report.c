@@ -11,6 +11,9 @@
 #define NS_PER_S 1e9
 /* Objects shared by this few of the members are one queue's: VERDICTS.md, "One shared wait object". */
 #define SHARED_OBJECT_SHARE 0.2
+/* A site grows if so many more came than left, and they are a part of it that one sees. */
+#define GROWTH_MIN 8
+#define GROWTH_SHARE 20
 #define FEW_MEMBERS 64 /* found in one pass over all; more are sorted */
 
 int64_t lm_report_wall_time(const struct lm_report *report, uint64_t boot_ns)
@@ -309,6 +312,13 @@ static int compare(double a, double b)
 }
 
 /* Worst first: by level, idle pools and kernel threads last, then what grows, then how many, then how long. */
+static bool is_growing(const struct lm_group *group)
+{
+	int64_t more = group->arrived - group->departed;
+
+	return more >= GROWTH_MIN && more * GROWTH_SHARE >= group->count;
+}
+
 static int compare_groups(const void *a, const void *b)
 {
 	const struct lm_group *x = *(struct lm_group *const *)a, *y = *(struct lm_group *const *)b;
@@ -317,7 +327,7 @@ static int compare_groups(const void *a, const void *b)
 	if (!order)
 		order = compare(is_idle_pool(x) + 2 * x->kernel_thread, is_idle_pool(y) + 2 * y->kernel_thread);
 	if (!order)
-		order = compare(y->arrived > y->departed, x->arrived > x->departed);
+		order = compare(is_growing(y), is_growing(x));
 	if (!order)
 		order = compare(y->count, x->count);
 	if (!order)

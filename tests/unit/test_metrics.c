@@ -198,6 +198,29 @@ static struct lm_snapshot crowd(struct lm_arena *arena, size_t names)
 	return (struct lm_snapshot){MACHINE, .sites = sites, .sites_len = len, .arena = arena};
 }
 
+static void since_when_a_site_waits_is_told_if_it_is_known_of_all(void **state)
+{
+	struct lm_snapshot_site sites[2] = {
+		{.site = 1,
+			.pid = 1,
+			.comm = "one",
+			.count = 2,
+			.oldest_blocked_since_ns = INT64_C(1795435200) * 1000000000},
+		{.site = 1, .pid = 2, .comm = "one", .count = 3},
+	};
+	struct lm_snapshot snapshot = {MACHINE, .sites = sites, .sites_len = 1};
+	char *text = render_some(&snapshot, LM_METRICS_PROMETHEUS, DEFAULT_MAX);
+
+	(void)state;
+	assert_non_null(strstr(text, "leakmon_site_oldest_blocked_timestamp_seconds{"));
+	free(text);
+	snapshot.sites_len = 2; /* a row of both processes */
+	text = render_some(&snapshot, LM_METRICS_PROMETHEUS, DEFAULT_MAX);
+	assert_non_null(strstr(text, "leakmon_site_count{process=\"one\",site=\"0000000000000001\"} 5"));
+	assert_null(strstr(text, "leakmon_site_oldest_blocked_timestamp_seconds{"));
+	free(text);
+}
+
 static void there_are_never_more_series_than_allowed_and_the_rest_is_counted(void **state)
 {
 	struct lm_arena *arena = lm_arena_new();
@@ -379,6 +402,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_series_is_whole_and_there_once),
+		cmocka_unit_test(since_when_a_site_waits_is_told_if_it_is_known_of_all),
 		cmocka_unit_test(there_are_never_more_series_than_allowed_and_the_rest_is_counted),
 		cmocka_unit_test(what_was_left_out_adds_up_over_answers),
 		cmocka_unit_test(neither_threads_nor_goroutines_crowd_out_the_other),

@@ -222,7 +222,8 @@ static void who_is_there_at_the_first_look_is_counted_at_once(void **state)
 	assert_int_equal(site->members[0].blocked_since_ns, 0);
 	assert_int_equal(site->members[1].blocked_since_ns, 1500 * S);
 	assert_int_equal(site->members[1].started_ns, 0);
-	assert_int_equal(site->oldest_blocked_since_ns, 1500 * S);
+	assert_int_equal(site->oldest_blocked_since_ns, 0);
+	assert_int_equal(site->newest_blocked_since_ns, 1500 * S);
 	assert_true(isnan(site->median_blocked_s));
 	assert_string_equal(site->place->function, "main.query.func1");
 	assert_string_equal(site->created_by->function, "main.query");

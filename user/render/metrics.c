@@ -186,6 +186,7 @@ struct site_row {
 	char id[24];
 	const struct lm_snapshot_site *first;
 	int64_t count, oldest_ns; /* 0 = not known */
+	bool older;               /* and one whose beginning is not known */
 	bool repeated;            /* another process has the same site further up */
 };
 
@@ -200,6 +201,7 @@ static void add_to_row(struct site_row *row, const struct lm_snapshot_site *site
 
 	if (site->count > 0)
 		row->count = site->count < INT64_MAX - row->count ? row->count + site->count : INT64_MAX;
+	row->older |= since_ns <= 0;
 	if (since_ns > 0 && (!row->oldest_ns || since_ns < row->oldest_ns))
 		row->oldest_ns = since_ns;
 }
@@ -261,7 +263,7 @@ static int write_sites(struct lm_metrics_writer *writer, const struct lm_snapsho
 			rows->rows[i].count);
 	lm_metrics_begin(writer, &site_oldest);
 	for (size_t i = 0; i < rows->len; i++) {
-		if (rows->rows[i].oldest_ns)
+		if (!rows->rows[i].older)
 			lm_metrics_real(writer, LABELS({"process", rows->rows[i].process}, {"site", rows->rows[i].id}),
 				(double)rows->rows[i].oldest_ns / NS_PER_S);
 	}
