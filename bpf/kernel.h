@@ -98,6 +98,7 @@ struct task_struct {
 	struct sched_entity se;
 	struct sched_info sched_info;
 	int exit_state;
+	unsigned int frozen : 1; /* by its cgroup */
 	int tgid;
 	int pid;
 	struct task_struct *real_parent;

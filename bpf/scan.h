@@ -26,6 +26,8 @@ static __always_inline __u32 reported_state(struct task_struct *task)
 		return LM_STATE_IDLE;
 	if (state & (LM_STATE_STOPPED | LM_STATE_TRACED | LM_STATE_PARKED))
 		return state & (LM_STATE_STOPPED | LM_STATE_TRACED | LM_STATE_PARKED);
+	if (state & LM_STATE_INTERRUPTIBLE && is_frozen(task))
+		return LM_STATE_STOPPED;
 	return state & (LM_STATE_INTERRUPTIBLE | LM_STATE_UNINTERRUPTIBLE);
 }
 

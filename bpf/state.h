@@ -149,6 +149,12 @@ static __always_inline __u32 tgid_of(struct task_struct *task)
 	return !in_pid_namespace ? task->tgid : tid_of(task->group_leader);
 }
 
+/* Stopped in the way of a signal, but in the state of a wait? */
+static __always_inline bool is_frozen(struct task_struct *task)
+{
+	return bpf_core_field_exists(task->frozen) && BPF_CORE_READ_BITFIELD(task, frozen);
+}
+
 static __always_inline __u64 exec_id_of(struct task_struct *task)
 {
 	return bpf_core_field_exists(task->self_exec_id) ? task->self_exec_id : 0;

@@ -131,7 +131,7 @@ int switch_threads(__u64 *ctx)
 
 			now = switch_time(prev);
 			went_off(prev, state, now, !(bool)ctx[0] && prev_state != 0);
-			if (prev_state & (LM_STATE_STOPPED | LM_STATE_TRACED))
+			if (prev_state && (prev_state & (LM_STATE_STOPPED | LM_STATE_TRACED) || is_frozen(prev)))
 				state->stops++;
 		}
 	}

@@ -54,7 +54,7 @@ enum lm_task_state {
 	LM_STATE_RUNNING = 0x0, /* running, or waiting for a CPU */
 	LM_STATE_INTERRUPTIBLE = 0x1,
 	LM_STATE_UNINTERRUPTIBLE = 0x2,
-	LM_STATE_STOPPED = 0x4,
+	LM_STATE_STOPPED = 0x4, /* or frozen by its cgroup */
 	LM_STATE_TRACED = 0x8,
 	LM_STATE_DEAD = 0x10,   /* EXIT_DEAD */
 	LM_STATE_ZOMBIE = 0x20, /* EXIT_ZOMBIE */
@@ -100,7 +100,7 @@ struct lm_thread_record {
 	__u64 blocked_ns;   /* in completed waits */
 	__u64 preempted_ns; /* off-CPU while runnable, completed */
 	__u64 waits;        /* completed waits */
-	__u64 stops;        /* by a signal or a debugger; each is a wait, too */
+	__u64 stops;        /* by a signal, a debugger or its cgroup; each is a wait, too */
 	__u64 last_wait_ns, last_wait_end_ns;
 	__u64 longest_wait_ns;
 	struct lm_futex_last futex;

@@ -27,8 +27,8 @@ struct lm_stay_point {
 enum lm_stay_change {
 	LM_STAY_ENDED,
 	LM_STAY_GOES_ON,     /* the thread was only woken by timers, and waits in the same place again */
-	LM_STAY_INTERRUPTED, /* a debugger or SIGSTOP stopped it, and it is in the same system call again: it has done
-				nothing */
+	LM_STAY_INTERRUPTED, /* a debugger, SIGSTOP or its cgroup stopped it, and it is in the same system call again:
+				it has done nothing */
 	LM_STAY_UNSURE, /* so it was, but its stack is as deep as before no more: look at that (compiled code moves it)
 			 */
 	LM_STAY_ODD,   /* nobody is known to have woken it, but it has done more than ticks do: a moment of load, a page

@@ -290,6 +290,7 @@ void lm_wait_classify(const struct lm_wait_evidence *evidence, struct lm_wait *w
 	*wait = (struct lm_wait){.wait_class = LM_WAIT_OTHER};
 	if (is_stopped(evidence->state)) {
 		wait->wait_class = LM_WAIT_STOPPED;
+		wait->detail = kernel && kernel->wait_class == LM_WAIT_STOPPED ? kernel->detail : NULL;
 	} else if (kernel && kernel->whatever_call) {
 		wait->wait_class = kernel->wait_class;
 		wait->detail = kernel->detail;

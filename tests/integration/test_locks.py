@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Deadlocks, locks whose owner is gone, and pile-ups, in real programs: each one found with exactly its threads."""
 
+import errno
 import os
+import pathlib
 import signal
 
-from harness import build, check, check_equal, children, poll, settle, status, test, tids
+from harness import Skip, build, check, check_equal, children, poll, read_text, settle, status, test, tids
 from leakmon import Watch, functions, snapshot
 
 DEADLOCKS = ["ab-ba", "self", "three", "recursive", "pi", "rwlock", "join"]
@@ -79,18 +81,59 @@ def confirmed(report):
             if finding["level"] == "confirmed"}
 
 
-@test("for_a_while", "for_a_moment")
+def make_cgroup(t):
+    """An empty cgroup (version 2)."""
+    mounts = [line.split() for line in read_text("/proc/mounts").splitlines()]
+    tops = [words[1] for words in mounts if words[2] == "cgroup2"]
+    if not tops:
+        raise Skip("no cgroup2 file system is mounted")
+    path = pathlib.Path(tops[0]) / f"leakmon-test-{os.getpid()}"
+    try:
+        path.mkdir()
+    except OSError as error:
+        raise Skip(f"{path}: {error.strerror}") from None
+    t.stack.callback(lambda: poll(10, "the cgroup is empty", lambda: remove(path)))
+    return path
+
+
+def remove(directory):
+    """False while it is in use."""
+    try:
+        directory.rmdir()
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
+
+
+def is_stopped(pid, cgroup):
+    if cgroup:
+        return "frozen 1" in read_text(cgroup / "cgroup.events")
+    return all(status(pid, tid)["State"][0] == "T" for tid in tids(pid))
+
+
+@test("for_a_while", "for_a_moment", "frozen")
 def a_deadlock_goes_on_although_somebody_stops_its_process(t, how):
+    cgroup = make_cgroup(t) if how == "frozen" else None
     process = t.start(build("locks"))
+    if cgroup:
+        (cgroup / "cgroup.procs").write_text(str(process.pid))
     watch = Watch(t, *FAST, "-p", process.pid, "200ms")
     before = confirmed(watch.until("all deadlocks are confirmed", lambda report: len(confirmed(report)) >= len(DEADLOCKS)))
     for _ in range(3):
-        os.kill(process.pid, signal.SIGSTOP)
-        poll(5, "it is stopped", lambda: all(status(process.pid, tid)["State"][0] == "T" for tid in tids(process.pid)))
-        if how == "for_a_while":
+        if cgroup:
+            (cgroup / "cgroup.freeze").write_text("1")
+        else:
+            os.kill(process.pid, signal.SIGSTOP)
+        poll(5, "it is stopped", lambda: is_stopped(process.pid, cgroup))
+        if how != "for_a_moment":
             for _ in range(4):
                 check_equal(confirmed(watch.next()), before, "the deadlocks while it is stopped")
-        os.kill(process.pid, signal.SIGCONT)
+        if cgroup:
+            (cgroup / "cgroup.freeze").write_text("0")
+        else:
+            os.kill(process.pid, signal.SIGCONT)
         for _ in range(4):
             check_equal(confirmed(watch.next()), before, "the deadlocks when it goes on")
     watch.end()
