@@ -31,8 +31,11 @@ static __always_inline void note_wait(
 	futex->wait_result = result;
 	futex->wait_end_ns = bpf_ktime_get_boot_ns();
 	futex->waits++;
-	/* the thread has just come back on CPU from this wait, so that is the last one that the switch program saw */
-	futex->woken += result >= 0 && state->last_wait_ns >= LM_SHORT_WAIT_NS;
+	/* If it slept, it has just come back on CPU, so that is the last wait that the switch program saw. One that was
+	 * woken before it slept has nothing to do with the wait of the call before it. */
+	futex->woken += result >= 0 && state->last_wait_ns >= LM_SHORT_WAIT_NS &&
+			state->last_wait_end_ns != state->futex_wait_end_ns;
+	state->futex_wait_end_ns = state->last_wait_end_ns;
 }
 
 static __always_inline void note_wake(struct lm_futex_last *futex, __u64 uaddr, __u32 op, __u32 val, long result)

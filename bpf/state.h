@@ -49,6 +49,7 @@ struct thread_state {
 	__u64 preempted_ns;
 	__u64 waits;
 	__u64 last_wait_ns, last_wait_end_ns, longest_wait_ns;
+	__u64 futex_wait_end_ns; /* last_wait_end_ns at the end of the last futex call */
 	__u64 seen_since_ns;
 	__u64 run_delay_before_ns; /* the thread's run delay at seen_since_ns */
 	/* what the last look reported */

@@ -101,6 +101,7 @@ struct lm_thread {
 	uint64_t polled;              /* address of the one struct pollfd that it waits for, 0: it does not */
 	bool deadlocked;              /* a deadlock among the lock findings has it */
 	uint32_t holds_for;           /* waiters for locks that it holds */
+	uint64_t holds_since_ns;      /* since when the longest of those waits */
 	struct lm_pending *pending;   /* what is needed for its stack; NULL once it is grouped, or not blocked */
 	const struct lm_stack *stack; /* unwound but not yet confirmed; with a reference */
 	const char *stack_why;

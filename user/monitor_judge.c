@@ -11,6 +11,7 @@
 
 #include "user/monitor.h"
 #include "user/monitor_go.h"
+#include "user/prefixes.h"
 
 /* Objects shared by this few of the members are one queue's: VERDICTS.md, "One shared wait object". */
 #define SHARED_OBJECT_SHARE 0.2
@@ -59,10 +60,20 @@ static bool are_named_as_one_pool(const struct lm_group *group)
 	return different < SHARED_OBJECT_SHARE * group->count;
 }
 
+/* Locks, the ends of threads and barriers are nothing that work arrives by. */
+static bool may_bring_work(enum lm_wait_class wait_class)
+{
+	return wait_class != LM_WAIT_FUTEX_MUTEX && wait_class != LM_WAIT_FUTEX_RWLOCK &&
+	       wait_class != LM_WAIT_FUTEX_PI && wait_class != LM_WAIT_FUTEX_JOIN &&
+	       wait_class != LM_WAIT_FUTEX_BARRIER;
+}
+
 /* They wait for one thing to be handed to them. Where the objects tell they count, else the frames: a leaked pool for
  * each client also has idle workers, but not all of one pool. */
 static bool waits_for_work(const struct lm_group *group)
 {
+	if (!may_bring_work(group->wait.wait_class))
+		return false;
 	if (group->objects > 0 && !group->own_objects)
 		return group->objects < SHARED_OBJECT_SHARE * group->count;
 	return group->idle_worker && are_named_as_one_pool(group);
@@ -83,6 +94,19 @@ static bool is_companion(const struct lm_monitor *monitor, const struct lm_group
 	return false;
 }
 
+/* Do most of them wait in one call that has a timeout, and not again and again? They will give up by themselves. */
+static bool will_give_up(const struct lm_group *group)
+{
+	int64_t timed = 0;
+
+	for (int64_t i = 0; i < group->count; i++) {
+		const struct lm_thread *thread = lm_thread_of(group->residents[i]);
+
+		timed += !thread->ticks && (thread->stay.timeout || group->wait.wait_class == LM_WAIT_SLEEP);
+	}
+	return 2 * timed >= group->count;
+}
+
 static unsigned int guards_of(const struct lm_monitor *monitor, const struct lm_group *group)
 {
 	unsigned int guards = group->guards;
@@ -91,6 +115,8 @@ static unsigned int guards_of(const struct lm_monitor *monitor, const struct lm_
 		guards |= lm_monitor_go_guards(monitor, group);
 	else if (waits_for_work(group))
 		guards |= LM_GUARD_IDLE_WORKERS;
+	if (group->kind == LM_SITE_THREAD && will_give_up(group))
+		guards |= LM_GUARD_TIMEOUTS;
 	if (group->count >= COMPANION_MIN && is_companion(monitor, group))
 		guards |= LM_GUARD_CONNECTIONS;
 	return guards;
@@ -268,6 +294,14 @@ static struct lm_thread *first_of(const struct lm_group *group)
 	return lm_thread_of(group->residents[first]);
 }
 
+/* Of files only locks, and file systems in user space: a read may be one of events. */
+static bool is_file_that_answers(const char *detail)
+{
+	static const char *const details[] = {"flock", "fcntl", "fuse"};
+
+	return detail && LM_STARTS_WITH(detail, details);
+}
+
 /* Waits that have an end where all is well. Who waits for work, a client or a signal may wait for ever. */
 static bool should_end(const struct lm_group *group)
 {
@@ -276,13 +310,26 @@ static bool should_end(const struct lm_group *group)
 	case LM_WAIT_FUTEX_RWLOCK:
 	case LM_WAIT_FUTEX_PI:
 	case LM_WAIT_DISK:
-	case LM_WAIT_FILE:
 		return true;
+	case LM_WAIT_FILE:
+		return is_file_that_answers(group->wait.detail);
 	case LM_WAIT_FUTEX_JOIN:
 		return group->completed_len >= STUCK_COMPLETED_MIN;
 	default:
 		return false;
 	}
+}
+
+/* For how long others have waited for what it holds while it did not go on. */
+static uint64_t held_up_ns(const struct lm_monitor *monitor, const struct lm_thread *thread)
+{
+	uint64_t since_ns = thread->resident.wait_since_ns;
+
+	if (!thread->holds_for)
+		return 0;
+	if (since_ns < thread->holds_since_ns)
+		since_ns = thread->holds_since_ns;
+	return monitor->now_ns > since_ns ? monitor->now_ns - since_ns : 0;
 }
 
 /* One thread that should have gone on long ago. */
@@ -302,7 +349,7 @@ static void judge_stuck(struct lm_monitor *monitor, struct lm_group *group)
 	if (group->wait.wait_class == LM_WAIT_DISK && stay_ns > lm_verdict_scaled_ns(horizon_ns, STUCK_DISK_S)) {
 		group->stuck.level = LM_LEVEL_LIKELY;
 		group->stuck.why = "it is in uninterruptible sleep (state D)";
-	} else if (stay_ns > long_ns && thread->holds_for) {
+	} else if (held_up_ns(monitor, thread) > long_ns) {
 		group->stuck.level = LM_LEVEL_LIKELY;
 		group->stuck.why = "others wait for a lock that it holds";
 	} else if (stay_ns > long_ns && group->verdict.level == LM_LEVEL_NONE && should_end(group)) {
@@ -322,10 +369,12 @@ static void drop_old_withdrawn(struct lm_monitor *monitor)
 	memmove(monitor->withdrawn, monitor->withdrawn + old, monitor->withdrawn_len * sizeof(*monitor->withdrawn));
 }
 
-/* Threads behind a lock whose owner is known are no leak, whatever the owner does; kernel threads never are. */
+/* Threads behind one lock whose owner is known are no leak, whatever the owner does; kernel threads never are. */
 static bool may_leak(const struct lm_group *group)
 {
-	return group->count && !group->kernel_thread && !group->go_runtime && 2 * group->piled_up < group->count;
+	bool piled_up = 2 * group->piled_up >= group->count && group->objects < SHARED_OBJECT_SHARE * group->count;
+
+	return group->count && !group->kernel_thread && !group->go_runtime && !piled_up;
 }
 
 static bool may_be_stuck(const struct lm_group *group)

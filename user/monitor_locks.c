@@ -203,12 +203,16 @@ static void mark_threads(struct analysis *analysis)
 	for (group = analysis->monitor->groups.table; group; group = group->hh.next)
 		group->piled_up = 0;
 	for (size_t i = 0; i < analysis->len; i++) {
-		struct lm_thread *owner = thread_numbered(analysis->edges[i].owner);
+		struct lm_thread *owner = thread_numbered(analysis->edges[i].owner), *waiter = analysis->waiters[i];
 
-		analysis->waiters[i]->resident.group->piled_up++;
 		/* a thread that is joined holds nothing up: it lives */
-		if (owner && analysis->waiters[i]->lock->read.layout != LM_OWNER_THREAD)
-			owner->holds_for++;
+		if (waiter->lock->read.layout == LM_OWNER_THREAD)
+			continue;
+		waiter->resident.group->piled_up++;
+		if (!owner)
+			continue;
+		if (!owner->holds_for++ || waits_since_ns(waiter) < owner->holds_since_ns)
+			owner->holds_since_ns = waits_since_ns(waiter);
 	}
 }
 
@@ -239,16 +243,39 @@ static int64_t count_behind(const struct lm_lockgraph *graph, size_t cycle)
 	return behind;
 }
 
+/* It closed when the last of them began to wait. */
+static uint64_t closed_ns(const struct analysis *analysis, const struct lm_lock_cycle *cycle)
+{
+	uint64_t closed = 0;
+
+	for (size_t i = 0; i < cycle->len; i++) {
+		uint64_t since_ns = waits_since_ns(analysis->waiters[cycle->edges[i]]);
+
+		closed = since_ns > closed ? since_ns : closed;
+	}
+	return closed;
+}
+
+/* A timed wait that has only just met others may be one of a loop, which parts again. */
+static bool is_passing(const struct analysis *analysis, const struct lm_lock_cycle *cycle)
+{
+	return cycle->weakest == LM_OWNER_SOFT && analysis->monitor->now_ns < closed_ns(analysis, cycle) + APART_NS;
+}
+
 static int add_deadlock(struct analysis *analysis, const struct lm_lockgraph *graph, size_t index)
 {
 	const struct lm_lock_cycle *cycle = &graph->cycles[index];
-	struct lm_lock_finding *finding = new_finding(analysis->monitor, cycle->len);
+	struct lm_lock_finding *finding;
 
+	if (is_passing(analysis, cycle))
+		return 0;
+	finding = new_finding(analysis->monitor, cycle->len);
 	if (!finding)
 		return -ENOMEM;
 	finding->type = LM_FINDING_DEADLOCK;
 	finding->soft = cycle->weakest == LM_OWNER_SOFT;
 	finding->level = cycle->confirmed && !finding->soft ? LM_LEVEL_CONFIRMED : LM_LEVEL_LIKELY;
+	finding->since_ns = closed_ns(analysis, cycle);
 	finding->waiters = count_behind(graph, index);
 	for (size_t i = 0; i < cycle->len; i++) {
 		const struct lm_lock_edge *edge = &analysis->edges[cycle->edges[i]];
@@ -258,9 +285,6 @@ static int add_deadlock(struct analysis *analysis, const struct lm_lockgraph *gr
 		finding->members[i] = (struct lm_lock_member){
 			.thread = thread, .holds = analysis->edges[before].object, .waits_for = edge->object};
 		thread->deadlocked = true;
-		/* it closed when the last of them began to wait */
-		if (waits_since_ns(thread) > finding->since_ns)
-			finding->since_ns = waits_since_ns(thread);
 	}
 	finding->object = finding->members[0].waits_for;
 	finding->owner = finding->members[1 % cycle->len].thread;

@@ -6,6 +6,7 @@
 
 #include "user/go_stacks.h"
 #include "user/java_stacks.h"
+#include "user/prefixes.h"
 #include "user/wait_python.h"
 
 /* FNV-1a, 64 bits: the same on every machine, as site ids must be. */
@@ -173,9 +174,25 @@ bool lm_place_is_idle_worker(const struct lm_place *place)
 	return false;
 }
 
+/* libstdc++ lets all waits for atomics share 16 futex words. */
+static bool waits_for_atomic(const struct lm_stack *stack)
+{
+	static const char *const waiters[] = {"std::__detail::__waiter"};
+
+	for (size_t i = 0; i < stack->frames_len; i++) {
+		const struct lm_frame *frame = stack->frames[i];
+
+		for (uint32_t f = 0; f < frame->functions_len; f++) {
+			if (frame->functions[f].name && LM_STARTS_WITH(frame->functions[f].name, waiters))
+				return true;
+		}
+	}
+	return false;
+}
+
 bool lm_place_has_own_objects(const struct lm_place *place)
 {
-	return place->stack && lm_java_stacks_is_one(place->stack);
+	return place->stack && (lm_java_stacks_is_one(place->stack) || waits_for_atomic(place->stack));
 }
 
 const struct lm_frame *lm_place_leaf_frame(const struct lm_stack *stack, uint32_t *function)

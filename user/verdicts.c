@@ -354,12 +354,16 @@ static void apply_guards(struct trial *trial)
 		trial->held_back = "each has a connection of its own, and most of those are alive";
 	else if (input->guards & LM_GUARD_IDLE_WORKERS && input->members_len < MANY_IDLE_WORKERS)
 		trial->held_back = idle_words;
-	else if (input->guards & LM_GUARD_CONNECTIONS)
+	else
 		trial->ceiling = LM_LEVEL_LIKELY;
+	if (trial->ceiling < LM_LEVEL_LIKELY)
+		return;
+	if (input->guards & LM_GUARD_CONNECTIONS)
+		trial->held_back = "a silent client may speak again";
+	else if (input->guards & LM_GUARD_TIMEOUTS)
+		trial->held_back = "each waits in a call that ends by itself, when its time is over";
 	else
 		trial->ceiling = LM_LEVEL_CONFIRMED;
-	if (trial->ceiling == LM_LEVEL_LIKELY)
-		trial->held_back = "a silent client may speak again";
 }
 
 #define RULES(table) (sizeof(table) / sizeof((table)[0]))

@@ -40,6 +40,7 @@ enum lm_verdict_guards {
 	LM_GUARD_CONNECTIONS = 1 << 1,  /* one socket each, or as many as those: they come and go with clients */
 	LM_GUARD_DEAD_PEERS = 1 << 2,   /* … of which at least half are closed or long silent */
 	LM_GUARD_UNDATED = 1 << 3,      /* births are guessed from the order of creation alone */
+	LM_GUARD_TIMEOUTS = 1 << 4,     /* each waits in one call that ends by itself */
 };
 
 struct lm_verdict_input {

@@ -352,7 +352,9 @@ static const char *const wait_functions[] = {
 	"*std::this_thread::sleep*", "std::__atomic_futex_unsigned*", "*std::__atomic_wait*", "std::__detail::*wait*",
 	"std::__future_base::*", "std::__basic_future*", "std::future*", "std::shared_future*",
 	"std::counting_semaphore*", "std::latch::*", "std::barrier*", "std::__1::condition_variable*",
-	"std::__1::mutex::lock*", "std::__1::__libcpp_*", "__gthread_*", "std::__shared_mutex*", "*__glibcxx_rwlock_*",
+	"std::__1::mutex::lock*", "std::__1::__libcpp_*", "__gthread_*", "std::__shared_mutex*", "*glibcxx_rwlock_*",
+	"std::__condvar::*", "std::__tree_barrier*", "std::__atomic_*", "std::atomic*::wait*",
+	"std::__timed_mutex_impl*", "std::__platform_semaphore*",
 	/* Rust */
 	"std::sys::*", "std::sys_common::*", "std::sync::*", "std::io::*", "std::thread::park*", "std::thread::sleep*",
 	"std::thread::functions::*", "std::thread::Thread*", "std::thread::thread::Thread*",

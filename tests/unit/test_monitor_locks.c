@@ -179,6 +179,50 @@ static void a_waiter_that_ran_waits_for_what_is_read_anew(void **state)
 	assert_non_null(thread_of(waiters.fixture, PID)->lock);
 }
 
+static void a_circle_of_timed_waits_is_none_until_it_has_lasted(void **state)
+{
+	struct waiters waiters = start(state);
+	const struct lm_owner soft = {.lock = LOCK, .tid = PID + 1, .word = 2, .strength = LM_OWNER_SOFT};
+	struct lm_thread *thread = thread_of(waiters.fixture, PID + 1);
+	struct lm_monitor *monitor = waiters.fixture->monitor;
+
+	thread->resident.wait_since_ns = NOW + S / 2;
+	assert_int_equal(read_and_look_of(&waiters, NOW + S, soft, true), 0);
+	assert_false(thread->deadlocked);
+	assert_int_equal(read_and_look_of(&waiters, NOW + 2 * S, soft, true), 1);
+	assert_int_equal(monitor->lock_findings[0].type, LM_FINDING_DEADLOCK);
+	assert_int_equal(monitor->lock_findings[0].level, LM_LEVEL_LIKELY);
+	assert_int_equal(monitor->lock_findings[0].since_ns, NOW + S / 2);
+}
+
+static void a_holder_is_stuck_if_it_has_not_gone_on_for_long(void **state)
+{
+	struct waiters waiters = start(state);
+	struct lm_thread *holder;
+	uint64_t now_ns = NOW + 700 * S;
+
+	waiters.records[waiters.len] = blocked_at(PID + 2, 0);
+	waiters.records[waiters.len++].regs.nr = NR_READ; /* at a place of its own */
+	look_at(waiters.fixture, NOW, waiters.records, waiters.len);
+	holder = thread_of(waiters.fixture, PID + 2);
+	assert_non_null(holder->resident.group);
+	read_and_look(&waiters, now_ns, PID + 2);
+	assert_int_equal(holder->holds_for, WAITERS);
+	assert_int_equal(holder->holds_since_ns, NOW - 100 * S);
+	assert_int_equal(lm_monitor_judge(waiters.fixture->monitor, true), 0);
+	assert_int_equal(holder->resident.group->stuck.level, LM_LEVEL_LIKELY);
+	assert_string_equal(holder->resident.group->stuck.why, "others wait for a lock that it holds");
+	/* it has stayed there for as long, but wakes now and then */
+	holder->resident.wait_since_ns = now_ns - S;
+	assert_int_equal(lm_monitor_judge(waiters.fixture->monitor, true), 0);
+	assert_int_equal(holder->resident.group->stuck.level, LM_LEVEL_NONE);
+	/* or those who wait have only just come */
+	holder->resident.wait_since_ns = NOW - 100 * S;
+	holder->holds_since_ns = now_ns - S;
+	assert_int_equal(lm_monitor_judge(waiters.fixture->monitor, true), 0);
+	assert_int_equal(holder->resident.group->stuck.level, LM_LEVEL_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +235,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_lock_whose_owner_died_is_no_orphan_while_its_heir_wakes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_waiter_that_ran_waits_for_what_is_read_anew, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_circle_of_timed_waits_is_none_until_it_has_lasted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_holder_is_stuck_if_it_has_not_gone_on_for_long, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,6 +157,19 @@ static void a_leak_is_confirmed_when_nobody_left_while_the_load_was_low(void **s
 	assert_int_equal(judge_and_free(scene).level, LM_LEVEL_LIKELY);
 }
 
+static void a_leak_of_waits_that_end_by_themselves_is_never_confirmed(void **state)
+{
+	struct scene *scene = steady_leak(240);
+	struct lm_verdict verdict;
+
+	(void)state;
+	add_trough(scene);
+	scene->input.guards = LM_GUARD_TIMEOUTS;
+	verdict = judge_and_free(scene);
+	assert_int_equal(verdict.level, LM_LEVEL_LIKELY);
+	assert_non_null(strstr(verdict.held_back, "ends by itself"));
+}
+
 static void guards_hold_a_verdict_at_suspect(void **state)
 {
 	struct scene *scene;
@@ -424,6 +437,7 @@ int main(void)
 		cmocka_unit_test(a_leak_that_was_watched_for_longer_is_likely),
 		cmocka_unit_test(a_fast_leak_is_likely_within_a_horizon),
 		cmocka_unit_test(a_leak_is_confirmed_when_nobody_left_while_the_load_was_low),
+		cmocka_unit_test(a_leak_of_waits_that_end_by_themselves_is_never_confirmed),
 		cmocka_unit_test(guards_hold_a_verdict_at_suspect),
 		cmocka_unit_test(timers_that_nobody_cancels_are_likely_after_one_look_and_workers_are_not),
 		cmocka_unit_test(after_a_withdrawal_survivors_must_be_older),
