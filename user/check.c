@@ -324,7 +324,7 @@ static int tell(struct check *check)
 
 	lm_kept_print(check->kept, stderr, &options);
 	if (error) {
-		lm_error("the report could not be written to %s: %s", config->output, strerror(-error));
+		lm_output_complain(config->output, error);
 		return EXIT_FAILED;
 	}
 	if (lm_kept_worst(check->kept) >= config->fail_on)
@@ -390,7 +390,7 @@ int lm_check_run(const struct lm_config *config)
 	if (config->output)
 		error = lm_output_open(config->output, &check.output);
 	if (error) {
-		lm_error("%s: %s", config->output, strerror(-error));
+		lm_output_complain(config->output, error);
 		code = EXIT_FAILED;
 		goto free_kept;
 	}

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "user/log.h"
+
 void lm_output_hold_standard(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -81,6 +83,46 @@ int lm_output_write(struct lm_output *output, const char *bytes, size_t len)
 		len -= written;
 	}
 	return 0;
+}
+
+static const char *reason_of(int error)
+{
+	return error == -EBADF ? "it is closed" : strerror(-error);
+}
+
+static const char *remedy_of(int error)
+{
+	switch (error) {
+	case -ENOSPC:
+	case -EDQUOT:
+		return "; free some space, or name another place with -o";
+	case -ENOENT:
+	case -ENOTDIR:
+		return "; make its directory, or name another place with -o";
+	case -EACCES:
+	case -EPERM:
+	case -EROFS:
+		return "; name a place that can be written with -o";
+	case -EISDIR:
+		return "; name a file in it with -o";
+	default:
+		return "";
+	}
+}
+
+void lm_output_complain(const char *path, int error)
+{
+	lm_error("the report could not be written to %s: %s%s", path ? path : "standard output", reason_of(error),
+		remedy_of(error));
+}
+
+int lm_output_flush_standard(const char *what)
+{
+	int error = fflush(stdout) ? -errno : ferror(stdout) ? -EIO : 0;
+
+	if (error)
+		lm_error("%s could not be written to standard output: %s", what, reason_of(error));
+	return error;
 }
 
 int lm_output_finish(struct lm_output *output)

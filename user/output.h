@@ -24,6 +24,12 @@ int lm_output_write(struct lm_output *output, const char *bytes, size_t len);
 /* Closes the file and gives it its name. 0 or -errno: then the temporary file is removed. */
 int lm_output_finish(struct lm_output *output);
 
+/* Says that a report could not be written there (path NULL: stdout), why, and what to do. */
+void lm_output_complain(const char *path, int error);
+
+/* Writes out what was printed on stdout. 0, or -errno and it has been said that what could not be written. */
+int lm_output_flush_standard(const char *what);
+
 /* Drops what is not finished. */
 void lm_output_abandon(struct lm_output *output);
 

@@ -104,9 +104,7 @@ static void end_for_output(struct watch *watch, int error)
 	if (error == -EPIPE && !watch->config->output)
 		return;
 	watch->code = 2;
-	lm_error("the report could not be written to %s: %s%s",
-		watch->config->output ? watch->config->output : "standard output", strerror(-error),
-		error == -ENOSPC ? "; free some space, or name another place with -o" : "");
+	lm_output_complain(watch->config->output, error);
 }
 
 static void note_findings(struct watch *watch)

@@ -60,6 +60,9 @@ def a_report_is_written_however_soon_the_command_ends(t):
     done = run("-o", "/dev/full", "--", "true")
     check_equal(done.returncode, 2, "the exit code on a full disk", done)
     check("/dev/full" in done.stderr and len(done.stderr.splitlines()) == 1, "one line that names it", done.stderr)
+    done = run("-o", "/nonexistent/x", "--", "true")
+    check_equal((done.returncode, done.stderr), (2, "leakmon: the report could not be written to /nonexistent/x: No such file "
+                "or directory; make its directory, or name another place with -o\n"), "what is said of a missing directory")
 
 
 @test()
