@@ -6,6 +6,7 @@
 
 #include "user/daemon_state.h"
 #include "user/log.h"
+#include "user/output.h"
 
 /* What the reading of it has to say is on a stream: into the log, line by line. */
 static void log_lines(char *text)
@@ -131,5 +132,5 @@ int lm_daemon_check_config(const struct lm_config *config)
 		return 64;
 	}
 	puts("the configuration is right");
-	return fflush(stdout) ? 2 : 0;
+	return lm_output_flush_standard("the answer") ? 2 : 0;
 }

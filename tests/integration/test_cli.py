@@ -83,8 +83,15 @@ def words_about_itself_need_no_privilege(t, arguments):
     done = unprivileged(t, *arguments.split())
     check_equal((done.returncode, done.stderr), (0, b""), "exit code and stderr")
     check(b"leakmon" in done.stdout, "it names itself", done.stdout)
-    full = subprocess.run([BINARY, *arguments.split()], stdout=open("/dev/full", "w"), stderr=subprocess.PIPE, check=False)
-    check_equal(full.returncode, 2, "exit code when stdout is full", full.stderr)
+
+
+@test(("--version",), ("--help",), ("snapshot --help",), ("doctor",), ("daemon --check-config",))
+def words_that_cannot_be_written_are_a_failure_that_says_so(t, arguments):
+    for redirection, why in ((">/dev/full", "No space left on device"), (">&-", "it is closed")):
+        done = subprocess.run(["sh", "-c", f"exec {BINARY} {arguments} {redirection}"], stderr=subprocess.PIPE, text=True,
+                              check=False)
+        check_equal(done.returncode, 2, f"exit code with {redirection}", done.stderr)
+        check(done.stderr.endswith(f" could not be written to standard output: {why}\n"), "it says why", done.stderr)
 
 
 @test()
