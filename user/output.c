@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,8 @@
 #include <unistd.h>
 
 #include "user/log.h"
+
+#define LINKS_MAX 40 /* as the kernel follows, MAXSYMLINKS */
 
 void lm_output_hold_standard(void)
 {
@@ -31,15 +35,90 @@ static bool is_special(const char *path)
 	return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
+/* As fs.protected_symlinks has it: in a folder where everybody may write, others' links are not followed. */
+static bool may_follow(const char *link, const struct stat *st)
+{
+	char *copy = strdup(link);
+	struct stat folder;
+	bool open_to_all =
+		!copy || stat(dirname(copy), &folder) ||
+		((folder.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH) && folder.st_uid != st->st_uid);
+
+	free(copy);
+	return !open_to_all || st->st_uid == geteuid();
+}
+
+/* What a link says, as a path from where we are. NULL: no memory, or no such link. */
+static char *read_link(int fd, const char *link)
+{
+	char target[PATH_MAX], *path = NULL;
+	ssize_t len = readlinkat(fd, "", target, sizeof(target));
+	const char *slash = strrchr(link, '/');
+
+	if (len <= 0 || len == sizeof(target))
+		return NULL;
+	if (asprintf(&path, "%.*s%.*s", target[0] != '/' && slash ? (int)(slash + 1 - link) : 0, link, (int)len,
+		    target) < 0)
+		return NULL;
+	return path;
+}
+
+/* Takes a step along the links that path is. 1: it was one; 0: it is none; or -errno. */
+static int follow_link(char **path)
+{
+	int fd = open(*path, O_PATH | O_NOFOLLOW | O_CLOEXEC), result = 0;
+	struct stat st;
+	char *next;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) || !S_ISLNK(st.st_mode))
+		goto close_fd;
+	result = -EACCES;
+	if (!may_follow(*path, &st))
+		goto close_fd;
+	result = -ENOMEM;
+	next = read_link(fd, *path);
+	if (!next)
+		goto close_fd;
+	free(*path);
+	*path = next;
+	result = 1;
+close_fd:
+	close(fd);
+	return result;
+}
+
+/* Where path leads to, though nothing may be there yet. */
+static int find_target(const char *path, char **target)
+{
+	char *here = strdup(path);
+	int links = 0, result = here ? 1 : -ENOMEM;
+
+	while (result > 0 && links++ < LINKS_MAX)
+		result = follow_link(&here);
+	if (result > 0)
+		result = -ELOOP;
+	if (result < 0)
+		free(here);
+	else
+		*target = here;
+	return result;
+}
+
 static int open_temporary(struct lm_output *output)
 {
 	mode_t mask = umask(0);
 	int fd, error;
 
 	umask(mask);
-	if (asprintf(&output->temporary, "%s.XXXXXX", output->path) < 0) {
+	error = find_target(output->path, &output->target);
+	if (error)
+		return error;
+	if (asprintf(&output->temporary, "%s.XXXXXX", output->target) < 0) {
 		output->temporary = NULL;
-		return -ENOMEM;
+		error = -ENOMEM;
+		goto free_target;
 	}
 	fd = mkostemp(output->temporary, O_CLOEXEC);
 	if (fd < 0) {
@@ -56,6 +135,9 @@ static int open_temporary(struct lm_output *output)
 free_name:
 	free(output->temporary);
 	output->temporary = NULL;
+free_target:
+	free(output->target);
+	output->target = NULL;
 	return error;
 }
 
@@ -125,6 +207,13 @@ int lm_output_flush_standard(const char *what)
 	return error;
 }
 
+static void free_names(struct lm_output *output)
+{
+	free(output->temporary);
+	free(output->target);
+	output->temporary = output->target = NULL;
+}
+
 int lm_output_finish(struct lm_output *output)
 {
 	int error = 0;
@@ -134,12 +223,11 @@ int lm_output_finish(struct lm_output *output)
 	if (close(output->fd))
 		error = -errno;
 	output->fd = -1;
-	if (!error && output->temporary && rename(output->temporary, output->path))
+	if (!error && output->temporary && rename(output->temporary, output->target))
 		error = -errno;
 	if (error)
 		lm_output_abandon(output);
-	free(output->temporary);
-	output->temporary = NULL;
+	free_names(output);
 	return error;
 }
 
@@ -150,6 +238,5 @@ void lm_output_abandon(struct lm_output *output)
 	output->fd = -1;
 	if (output->temporary)
 		unlink(output->temporary);
-	free(output->temporary);
-	output->temporary = NULL;
+	free_names(output);
 }

@@ -8,14 +8,16 @@
 struct lm_output {
 	int fd;           /* -1 = none */
 	const char *path; /* NULL = stdout */
-	char *temporary;  /* what is written until lm_output_finish; NULL when path is no regular file */
+	char *target;     /* the file that path leads to; NULL when that is no regular one */
+	char *temporary;  /* beside it, what is written until lm_output_finish; NULL likewise */
 };
 
 /* Those of the standard descriptors that are closed are taken, lest a file that we open gets their number and words
  * for standard error are written into it. Whom we start finds them closed. */
 void lm_output_hold_standard(void);
 
-/* Opens stdout (path NULL), or a temporary file beside path; a device or pipe is written directly. 0 or -errno. */
+/* Opens stdout (path NULL), or a temporary file beside the one that path leads to; a device or pipe is written
+ * directly. 0 or -errno. */
 int lm_output_open(const char *path, struct lm_output *output);
 
 /* Writes all of it. 0 or -errno; -EPIPE when the reader has gone. */

@@ -131,6 +131,29 @@ def a_report_replaces_a_file_at_once(t):
 
 
 @test()
+def a_link_stays_and_what_it_leads_to_is_written(t):
+    process, directory = t.blocker("waits"), t.directory()
+    (directory / "reports").mkdir()
+    report, link, first = directory / "reports" / "report", directory / "reports" / "link", directory / "first"
+    link.symlink_to("report")  # nothing is there yet
+    first.symlink_to("reports/link")
+    for before in (False, True):
+        check_equal(report.exists(), before, "the target before")
+        run(t, "snapshot", "--json", "-p", process.pid, "-o", first)
+        check_snapshot(json.loads(report.read_text()))
+        check(first.is_symlink() and link.is_symlink(), "the links are links still")
+        report.write_text("before")
+    loop = directory / "loop"
+    loop.symlink_to("loop")
+    run(t, "snapshot", "-p", process.pid, "-o", loop, code=2)
+    os.chown(first, 65534, 65534, follow_symlinks=False)
+    directory.chmod(0o1777)  # as /tmp: somebody else's link may lead anywhere
+    result = run(t, "snapshot", "-p", process.pid, "-o", first, code=2)
+    check("Permission denied" in result.messages(), "why it is not followed", result.messages())
+    check_equal(report.read_text(), "before", "the target of another's link")
+
+
+@test()
 def a_failed_write_leaves_the_old_file_and_no_other(t):
     """On a file system that is too small, in a mount namespace of its own."""
     process, directory = t.blocker("scale", 700), t.directory()
