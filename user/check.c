@@ -55,6 +55,7 @@ struct check {
 	struct lm_output output; /* of -o */
 	struct lm_kept *kept;
 	int epoll_fd, fds[SOURCES];
+	int end_fd;      /* readable when a signal asks to end: no report waits for its reader then */
 	uint64_t end_ns; /* when --for is over, 0 = never */
 	enum ending ending;
 	bool ended; /* the command, with this status: */
@@ -305,7 +306,7 @@ static int write_report(struct check *check)
 	if (memory && fclose(memory) && !error)
 		error = -ENOMEM;
 	if (!error)
-		error = lm_output_write(&check->output, text, len);
+		error = lm_output_write(&check->output, text, len, NULL);
 	if (!error)
 		error = lm_output_finish(&check->output);
 	free(text);
@@ -335,13 +336,16 @@ static int tell(struct check *check)
 	return WIFSIGNALED(check->status) ? EXIT_SIGNAL + WTERMSIG(check->status) : WEXITSTATUS(check->status);
 }
 
-static void block_signals(sigset_t *signals)
+static void block_signals(sigset_t *signals, int *end_fd)
 {
-	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD};
+	static const int end[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT}, others[] = {SIGUSR1, SIGUSR2, SIGCHLD};
 
 	sigemptyset(signals);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		sigaddset(signals, numbers[i]);
+	for (size_t i = 0; i < sizeof(end) / sizeof(end[0]); i++)
+		sigaddset(signals, end[i]);
+	*end_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		sigaddset(signals, others[i]);
 	sigprocmask(SIG_BLOCK, signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	/* ignored, children would end unseen */
@@ -375,7 +379,8 @@ static int run_command(struct check *check, const sigset_t *signals)
 
 int lm_check_run(const struct lm_config *config)
 {
-	struct check check = {.config = config, .epoll_fd = -1, .fds = {-1, -1, -1}, .output = {.fd = -1}};
+	struct check check = {
+		.config = config, .epoll_fd = -1, .fds = {-1, -1, -1}, .end_fd = -1, .output = {.fd = -1}};
 	struct lm_command_signals before;
 	sigset_t signals;
 	int code = 0, error = lm_kept_new(&check.kept);
@@ -385,10 +390,10 @@ int lm_check_run(const struct lm_config *config)
 		return EXIT_FAILED;
 	}
 	lm_command_keep_signals(&before);
-	block_signals(&signals);
+	block_signals(&signals, &check.end_fd);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (config->output)
-		error = lm_output_open(config->output, &check.output);
+		error = lm_output_open(config->output, check.end_fd, -1, &check.output);
 	if (error) {
 		lm_output_complain(config->output, error);
 		code = EXIT_FAILED;
@@ -412,6 +417,7 @@ abandon_output:
 	if (check.output.temporary)
 		lm_output_abandon(&check.output);
 free_kept:
+	close(check.end_fd);
 	lm_kept_free(check.kept);
 	return code;
 }

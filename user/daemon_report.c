@@ -17,6 +17,7 @@
 #define THIN_BUDGET_NS 5000000ull
 #define LOGGED_MAX 20 /* changes that one report may log: the rest is in the history */
 #define DEFAULT_TOP_TEXT 20
+#define OUTPUT_PATIENCE_MS 200 /* with a reader that is slow: everything else waits meanwhile */
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 
 static lm_renderer *const renderers[] = {
@@ -199,11 +200,11 @@ static int render(const struct lm_daemon *daemon, enum lm_format format, char **
 static int write_file(const char *path, const char *text, size_t len)
 {
 	struct lm_output output;
-	int error = lm_output_open(path, &output);
+	int error = lm_output_open(path, -1, OUTPUT_PATIENCE_MS, &output);
 
 	if (error)
 		return error;
-	error = lm_output_write(&output, text, len);
+	error = lm_output_write(&output, text, len, NULL);
 	if (error)
 		lm_output_abandon(&output);
 	else

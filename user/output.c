@@ -6,16 +6,19 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "user/log.h"
 
 #define LINKS_MAX 40 /* as the kernel follows, MAXSYMLINKS */
+#define END_GRACE_MS 300
 
 void lm_output_hold_standard(void)
 {
@@ -141,35 +144,86 @@ free_target:
 	return error;
 }
 
-int lm_output_open(const char *path, struct lm_output *output)
+int lm_output_open(const char *path, int end_fd, int patience_ms, struct lm_output *output)
 {
-	*output = (struct lm_output){.path = path, .fd = STDOUT_FILENO};
+	*output = (struct lm_output){.path = path, .fd = STDOUT_FILENO, .end_fd = end_fd, .patience_ms = patience_ms};
 	if (!path)
 		return 0;
 	if (!is_special(path))
 		return open_temporary(output);
-	output->fd = open(path, O_WRONLY | O_CLOEXEC);
+	/* without O_NONBLOCK a FIFO is opened when somebody reads it, which may be never */
+	output->fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	return output->fd < 0 ? -errno : 0;
 }
 
-int lm_output_write(struct lm_output *output, const char *bytes, size_t len)
+static int64_t now_ms(void)
 {
-	while (len) {
-		ssize_t written = write(output->fd, bytes, len);
+	struct timespec now;
 
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return -errno;
-		bytes += written;
-		len -= written;
-	}
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Until it takes more, or writing fails at once. 0, -EAGAIN: not by then (-1: never); -ECANCELED: it is to end. */
+static int await_room(const struct lm_output *output, int64_t until_ms)
+{
+	struct pollfd fds[] = {{.fd = output->fd, .events = POLLOUT}, {.fd = output->end_fd, .events = POLLIN}};
+	int64_t left_ms = until_ms < 0 ? -1 : until_ms - now_ms();
+	int ready = poll(fds, 2, until_ms >= 0 && left_ms < 0 ? 0 : (int)left_ms);
+
+	if (ready < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (!ready)
+		return -EAGAIN;
+	/* whoever reads it, but slowly, still gets all of it */
+	if (!fds[0].revents && poll(fds, 1, END_GRACE_MS) <= 0)
+		return -ECANCELED;
 	return 0;
 }
 
-static const char *reason_of(int error)
+/* At most as much as a pipe takes without blocking when it has room: stdout is shared with others, who do not expect
+ * O_NONBLOCK. */
+static ssize_t write_some(const struct lm_output *output, const char *bytes, size_t len)
 {
-	return error == -EBADF ? "it is closed" : strerror(-error);
+	ssize_t written = write(output->fd, bytes, len < PIPE_BUF ? len : PIPE_BUF);
+
+	if (written >= 0)
+		return written;
+	return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+}
+
+int lm_output_write(const struct lm_output *output, const char *bytes, size_t len, size_t *written)
+{
+	int64_t until_ms = output->patience_ms < 0 ? -1 : now_ms() + output->patience_ms;
+	size_t done = 0;
+	ssize_t result = 0;
+
+	while (done < len && result >= 0) {
+		result = await_room(output, until_ms);
+		if (!result)
+			result = write_some(output, bytes + done, len - done);
+		if (result > 0)
+			done += result;
+	}
+	if (written)
+		*written = done;
+	return result < 0 ? result : 0;
+}
+
+const char *lm_output_reason(int error)
+{
+	switch (error) {
+	case -EBADF:
+		return "it is closed";
+	case -ENXIO:
+		return "nobody reads it";
+	case -EAGAIN:
+		return "its reader takes no more";
+	case -ECANCELED:
+		return "leakmon was told to end, and its reader takes no more";
+	default:
+		return strerror(-error);
+	}
 }
 
 static const char *remedy_of(int error)
@@ -185,6 +239,8 @@ static const char *remedy_of(int error)
 	case -EPERM:
 	case -EROFS:
 		return "; name a place that can be written with -o";
+	case -ENXIO:
+		return "; start its reader first";
 	case -EISDIR:
 		return "; name a file in it with -o";
 	default:
@@ -194,8 +250,8 @@ static const char *remedy_of(int error)
 
 void lm_output_complain(const char *path, int error)
 {
-	lm_error("the report could not be written to %s: %s%s", path ? path : "standard output", reason_of(error),
-		remedy_of(error));
+	lm_error("the report could not be written to %s: %s%s", path ? path : "standard output",
+		lm_output_reason(error), remedy_of(error));
 }
 
 int lm_output_flush_standard(const char *what)
@@ -203,7 +259,7 @@ int lm_output_flush_standard(const char *what)
 	int error = fflush(stdout) ? -errno : ferror(stdout) ? -EIO : 0;
 
 	if (error)
-		lm_error("%s could not be written to standard output: %s", what, reason_of(error));
+		lm_error("%s could not be written to standard output: %s", what, lm_output_reason(error));
 	return error;
 }
 

@@ -192,6 +192,41 @@ def a_signal_brings_a_last_whole_report(t, name):
     wait_gone(workers)
 
 
+@test()
+def a_fifo_that_nobody_reads_is_named(t):
+    fifo = t.directory() / "fifo"
+    os.mkfifo(fifo)
+    for mode in (["snapshot"], ["1s"], ["check"]):
+        command = ["--", "true"] if mode == ["check"] else []
+        result = run(t, *mode, "-o", fifo, *command, code=2)
+        check(f"{fifo}: nobody reads it" in result.messages(), "why", result.messages())
+    with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        run(t, "snapshot", "--json", "-p", os.getpid(), "-o", fifo)
+        check_snapshot(json.loads(reader.read()))
+
+
+@test("SIGINT", "SIGTERM", "SIGHUP")
+def a_signal_ends_a_watch_whose_reader_takes_no_more(t, name):
+    process = t.blocker("waits")
+    for mode, code in ((["100ms"], 0), (["snapshot", "--members", "1000"], 2)):
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        child = subprocess.Popen([BINARY, *mode, "--json", "--min-blocked", "1ms", "-p", str(process.pid)], stdout=writer,
+                                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        t.stack.callback(os.close, reader)
+        t.stack.callback(lambda child=child: child.poll() is None and child.kill())
+        poll(20, "the pipe is full", lambda reader=reader: struct.unpack("i", fcntl.ioctl(
+            reader, termios.FIONREAD, b"\0" * 4))[0] >= 4096)
+        check_equal(fcntl.fcntl(writer, fcntl.F_GETFL) & os.O_NONBLOCK, 0, "O_NONBLOCK on a pipe that others have, too")
+        os.close(writer)
+        child.send_signal(getattr(signal, name))
+        begun = time.monotonic()
+        _, messages = child.communicate(timeout=10)
+        check(time.monotonic() - begun < 5, "it ends soon")
+        check_equal(child.returncode, code, f"exit code of {mode}", messages)
+        check(b"its reader takes no more" in messages, "it says that the report is cut", messages)
+
+
 @test("100ms", "1h")
 def nothing_is_left_behind_by_one_that_is_killed(t, interval):
     need("bpftool")
