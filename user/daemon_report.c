@@ -197,14 +197,20 @@ static int render(const struct lm_daemon *daemon, enum lm_format format, char **
 	return error;
 }
 
-static int write_file(const char *path, const char *text, size_t len)
+static int write_file(struct lm_daemon *daemon)
 {
 	struct lm_output output;
-	int error = lm_output_open(path, -1, OUTPUT_PATIENCE_MS, &output);
+	size_t len = 0;
+	char *text;
+	int error = lm_output_open(daemon->config->output, -1, OUTPUT_PATIENCE_MS, &output);
 
 	if (error)
 		return error;
-	error = lm_output_write(&output, text, len, NULL);
+	error = render(daemon, daemon->config->format, &text, &len);
+	if (!error) {
+		error = lm_output_write(&output, text, len, NULL);
+		free(text);
+	}
 	if (error)
 		lm_output_abandon(&output);
 	else
@@ -212,24 +218,58 @@ static int write_file(const char *path, const char *text, size_t len)
 	return error;
 }
 
+void lm_daemon_drop_rest(struct lm_daemon *daemon)
+{
+	free(daemon->rest);
+	daemon->rest = NULL;
+	daemon->rest_at = daemon->rest_len = 0;
+}
+
+/* Goes on with the report that is under way. -EAGAIN: its reader has not taken all of it. */
+static int write_rest(struct lm_daemon *daemon)
+{
+	struct lm_output output;
+	size_t written = 0;
+	int error = lm_output_open(NULL, -1, OUTPUT_PATIENCE_MS, &output);
+
+	if (!error)
+		error = lm_output_write(
+			&output, daemon->rest + daemon->rest_at, daemon->rest_len - daemon->rest_at, &written);
+	daemon->rest_at += written;
+	if (error != -EAGAIN)
+		lm_daemon_drop_rest(daemon);
+	return error;
+}
+
+/* No report begins in the middle of another: while a reader is late with one, those that follow are left out. */
+static int write_standard(struct lm_daemon *daemon)
+{
+	int error = daemon->rest ? write_rest(daemon) : 0;
+	size_t len = 0;
+	char *text;
+
+	if (!error)
+		error = render(daemon, daemon->config->format, &text, &len);
+	if (error)
+		return error;
+	daemon->rest = text;
+	daemon->rest_len = len;
+	error = write_rest(daemon);
+	return error == -EAGAIN ? 0 : error;
+}
+
 /* To standard output, or as the new content of a file; only where that was asked for. */
 static void write_output(struct lm_daemon *daemon)
 {
 	const struct lm_config *config = daemon->config;
-	size_t len = 0;
-	char *text;
 	int error;
 
 	if (config->format == LM_FORMAT_TEXT && !config->output)
 		return;
-	error = render(daemon, config->format, &text, &len);
-	if (!error) {
-		error = write_file(config->output, text, len);
-		free(text);
-	}
+	error = config->output ? write_file(daemon) : write_standard(daemon);
 	if (error && !daemon->output_failing)
 		lm_error("the report could not be written to %s, and leakmon watches on: %s",
-			config->output ? config->output : "standard output", strerror(-error));
+			config->output ? config->output : "standard output", lm_output_reason(error));
 	else if (!error && daemon->output_failing)
 		lm_notice("reports are written again");
 	daemon->output_failing = error != 0;

@@ -2,6 +2,7 @@
 """`leakmon daemon`: what it keeps over restarts, how it is told things, what it does when something fails."""
 
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -194,6 +195,25 @@ def an_address_in_use_is_named(t):
         port = taken.getsockname()[1]
         result = run(t, "daemon", "--listen", f"127.0.0.1:{port}", "--state-dir", t.directory(), code=2)
     check(f"127.0.0.1:{port}" in result.messages() and "--listen" in result.messages(), "what to do", result.messages())
+
+
+@test()
+def a_reader_of_reports_that_is_late_holds_nothing_up(t):
+    process = t.blocker("waits")
+    reader, writer = os.pipe()
+    t.stack.callback(os.close, reader)
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    daemon = Daemon(t, "-p", process.pid, "-j", "--interval", "200ms", "--min-blocked", "1ms", stdout=writer)
+    os.close(writer)
+    daemon.said("its reader takes no more")
+    before = daemon.json("/api/v1/snapshot")["time"]
+    poll(20, "reports go on", lambda: daemon.json("/api/v1/snapshot")["time"] > before)
+    data = b""
+    while data.count(b"\n") < 5:
+        data += os.read(reader, 65536)
+    check_equal({json.loads(line)["schema"] for line in data.split(b"\n")[:5]}, {"leakmon.snapshot/1"}, "whole reports")
+    daemon.said("reports are written again")
+    daemon.end()
 
 
 @test()
