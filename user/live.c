@@ -17,11 +17,16 @@
 
 void lm_live_enter(struct lm_live *live, FILE *stream)
 {
-	struct termios single;
-
 	live->stream = stream;
 	live->keys = isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp() &&
 		     tcgetattr(STDIN_FILENO, &live->before) == 0;
+	lm_live_enter_again(live);
+}
+
+void lm_live_enter_again(struct lm_live *live)
+{
+	struct termios single;
+
 	if (live->keys) {
 		single = live->before;
 		single.c_lflag &= ~(ICANON | ECHO);
@@ -29,8 +34,8 @@ void lm_live_enter(struct lm_live *live, FILE *stream)
 		single.c_cc[VTIME] = 0;
 		tcsetattr(STDIN_FILENO, TCSANOW, &single);
 	}
-	fputs(OTHER_SCREEN, stream);
-	fflush(stream);
+	fputs(OTHER_SCREEN, live->stream);
+	fflush(live->stream);
 }
 
 void lm_live_leave(struct lm_live *live)

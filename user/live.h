@@ -17,6 +17,8 @@ struct lm_live {
 void lm_live_enter(struct lm_live *live, FILE *stream);
 /* Puts the terminal back as it was. */
 void lm_live_leave(struct lm_live *live);
+/* The same as at first, after somebody else has had the terminal. */
+void lm_live_enter_again(struct lm_live *live);
 
 /* The window's size; 0 × 0 when it is not known. */
 void lm_live_size(const struct lm_live *live, int *columns, int *rows);

@@ -28,7 +28,7 @@
 #define EXIT_USAGE 64
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
-enum source { SOURCE_TIMER, SOURCE_END, SOURCE_WINDOW, SOURCE_EVENTS, SOURCE_KEYS };
+enum source { SOURCE_TIMER, SOURCE_END, SOURCE_TERMINAL, SOURCE_EVENTS, SOURCE_KEYS };
 
 struct watch {
 	const struct lm_config *config;
@@ -36,7 +36,7 @@ struct watch {
 	struct lm_output output;
 	struct lm_live live;
 	bool is_live;
-	int epoll_fd, timer_fd, window_fd;
+	int epoll_fd, timer_fd, terminal_fd;
 	int end_fd; /* readable from the signal on that ends it: that is never read, so that no write waits after it */
 	struct lm_snapshot last; /* arena NULL: none yet */
 	uint64_t looks, looks_per_report, reports;
@@ -178,11 +178,31 @@ static void end_by_signal(struct watch *watch)
 		report(watch, true);
 }
 
-static void take_window_signal(struct watch *watch)
+/* As the shell asks for with Ctrl-Z. The signal itself and not SIGSTOP, as where no shell could let us go on, the
+ * kernel does not stop us. */
+static void stop(struct watch *watch)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTSTP);
+	lm_live_leave(&watch->live);
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &signals, NULL);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+static void take_terminal_signal(struct watch *watch)
 {
 	struct signalfd_siginfo info;
 
-	if (read(watch->window_fd, &info, sizeof(info)) == sizeof(info) && watch->last.arena)
+	if (read(watch->terminal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGTSTP)
+		stop(watch);
+	if (info.ssi_signo != SIGWINCH)
+		lm_live_enter_again(&watch->live);
+	if (watch->last.arena)
 		write_report(watch);
 }
 
@@ -199,8 +219,8 @@ static void take_event(struct watch *watch, enum source source)
 	case SOURCE_END:
 		end_by_signal(watch);
 		break;
-	case SOURCE_WINDOW:
-		take_window_signal(watch);
+	case SOURCE_TERMINAL:
+		take_terminal_signal(watch);
 		break;
 	case SOURCE_EVENTS:
 		lm_session_drain(watch->session);
@@ -222,7 +242,7 @@ static int add_sources(struct watch *watch)
 	if (!error)
 		error = lm_loop_add(watch->epoll_fd, SOURCE_END, watch->end_fd);
 	if (!error && watch->is_live)
-		error = lm_loop_add(watch->epoll_fd, SOURCE_WINDOW, watch->window_fd);
+		error = lm_loop_add(watch->epoll_fd, SOURCE_TERMINAL, watch->terminal_fd);
 	if (!error)
 		error = lm_loop_add(watch->epoll_fd, SOURCE_EVENTS, lm_session_fd(watch->session));
 	if (!error && watch->is_live && watch->live.keys)
@@ -270,16 +290,16 @@ static int open_signals(const int *numbers, size_t len, int *fd)
 	return lm_loop_open_signals(&signals, fd);
 }
 
-/* The signals that end a watch or resize its window arrive in the loop; blocked before the resolver is started, so
+/* The signals that end a watch or are about its terminal arrive in the loop; blocked before the resolver is started, so
  * that Ctrl-C at the terminal does not end the resolver before the last report. */
 static int take_signals(struct watch *watch)
 {
-	static const int end[] = {SIGINT, SIGTERM, SIGHUP}, window[] = {SIGWINCH};
+	static const int end[] = {SIGINT, SIGTERM, SIGHUP}, terminal[] = {SIGWINCH, SIGTSTP, SIGCONT};
 	int error = open_signals(end, ARRAY_LEN(end), &watch->end_fd);
 
 	signal(SIGPIPE, SIG_IGN);
 	if (!error && watch->is_live)
-		error = open_signals(window, ARRAY_LEN(window), &watch->window_fd);
+		error = open_signals(terminal, ARRAY_LEN(terminal), &watch->terminal_fd);
 	if (error)
 		lm_error("signals cannot be waited for: %s", strerror(-error));
 	return error;
@@ -333,7 +353,7 @@ static int run(struct watch *watch)
 
 int lm_watch_run(const struct lm_config *config)
 {
-	struct watch watch = {.config = config, .epoll_fd = -1, .timer_fd = -1, .window_fd = -1, .end_fd = -1};
+	struct watch watch = {.config = config, .epoll_fd = -1, .timer_fd = -1, .terminal_fd = -1, .end_fd = -1};
 	uint64_t look_ns = config->interval_ns < LOOK_MAX_NS ? config->interval_ns : LOOK_MAX_NS;
 	int code;
 
@@ -345,7 +365,7 @@ int lm_watch_run(const struct lm_config *config)
 	watch.is_live = config->mode == LM_MODE_LIVE && config->format == LM_FORMAT_TEXT && !config->output &&
 			isatty(STDOUT_FILENO);
 	code = run(&watch);
-	lm_loop_close(watch.window_fd);
+	lm_loop_close(watch.terminal_fd);
 	lm_loop_close(watch.end_fd);
 	return code;
 }

@@ -432,6 +432,71 @@ def the_live_view_follows_the_window(t):
     terminal.end(signal.SIGTERM)
 
 
+class Job:
+    """leakmon in a process group of its own on a terminal of its own, as a shell's jobs are."""
+
+    def __init__(self, t, *arguments):
+        self.shell, self.master = pty.fork()
+        if not self.shell:
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            child = os.fork()
+            if not child:
+                os.setpgid(0, 0)
+                os.tcsetpgrp(0, os.getpid())
+                signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+                os.execv(BINARY, [BINARY, *map(str, arguments)])
+            os.waitpid(child, 0)
+            os._exit(0)
+        t.stack.callback(os.close, self.master)
+        self.pid = poll(10, "leakmon is started", lambda: children(self.shell))[0]
+        t.stack.callback(os.waitpid, self.shell, 0)
+        t.stack.callback(lambda: is_alive(self.pid) and os.kill(self.pid, signal.SIGKILL))
+
+    def until(self, text, deadline_s=20):
+        """Reads until the text comes."""
+        data, end = b"", time.monotonic() + deadline_s
+        while text not in data:
+            check(time.monotonic() < end, f"not within {deadline_s} s: {text!r}", data[-1000:])
+            if select.select([self.master], [], [], 0.1)[0]:
+                data += os.read(self.master, 65536)
+
+    def modes(self):
+        return termios.tcgetattr(self.master)[3] & (termios.ICANON | termios.ECHO)
+
+
+@test("stopped by Ctrl-Z", "stopped by another")
+def the_live_view_gives_the_terminal_back_while_it_is_stopped(t, how):
+    process = t.blocker("waits")
+    job = Job(t, "-p", process.pid, "--min-blocked", "1ms")
+    job.until(b"\033[H")
+    check_equal(job.modes(), 0, "single keys, without echo")
+    if how == "stopped by Ctrl-Z":
+        os.write(job.master, b"\x1a")
+        job.until(b"\033[?25h\033[?1049l")
+        check_equal(job.modes(), termios.ICANON | termios.ECHO, "the terminal as it was")
+    else:
+        os.kill(job.pid, signal.SIGSTOP)
+    poll(10, "it is stopped", lambda: harness.status(job.pid).get("State", "")[:1] == "T")
+    os.kill(job.pid, signal.SIGCONT)
+    job.until(b"\033[?1049h\033[?25l")
+    job.until(b"\033[H")
+    check_equal(job.modes(), 0, "single keys again")
+    os.write(job.master, b"q")
+    job.until(b"\033[?1049l")
+    poll(10, "q ends it", lambda: not is_alive(job.pid))
+
+
+@test()
+def nothing_stops_the_live_view_where_nothing_could_continue_it(t):
+    process = t.blocker("waits")
+    terminal = Terminal(t, 100, 30, "-p", process.pid, "--min-blocked", "1ms")
+    terminal.show("a redraw", lambda screen: screen.redraws >= 1)
+    terminal.child.send_signal(signal.SIGTSTP)
+    redraws = terminal.screen.redraws
+    terminal.show("more redraws", lambda screen: screen.redraws >= redraws + 3)
+    terminal.end()
+
+
 @test()
 def no_color_is_honoured(t):
     process = t.blocker("waits")
