@@ -21,11 +21,11 @@
 #include <unistd.h>
 
 #include "user/command.h"
+#include "user/formats.h"
 #include "user/kept.h"
 #include "user/log.h"
 #include "user/output.h"
 #include "user/proc.h"
-#include "user/render/render.h"
 #include "user/session.h"
 
 #define NS_PER_S 1000000000ull
@@ -292,19 +292,15 @@ static void watch(struct check *check)
 /* The whole report, as JSON. */
 static int write_report(struct check *check)
 {
-	struct lm_render_options options = {.members = check->config->members, .min_level = check->config->min_level};
+	const struct lm_render_options options = lm_formats_options(check->config, LM_FORMAT_JSON, check->output.fd);
 	struct lm_snapshot merged = {0};
 	char *text = NULL;
 	size_t len = 0;
-	FILE *memory;
 	int error = lm_kept_merge(check->kept, &merged);
 
 	if (error)
 		return error;
-	memory = open_memstream(&text, &len);
-	error = memory ? lm_render_json(memory, &merged, &options) : -errno;
-	if (memory && fclose(memory) && !error)
-		error = -ENOMEM;
+	error = lm_formats_render(LM_FORMAT_JSON, &merged, &options, &text, &len);
 	if (!error)
 		error = lm_output_write(&check->output, text, len, NULL);
 	if (!error)
@@ -318,9 +314,7 @@ static int write_report(struct check *check)
 static int tell(struct check *check)
 {
 	const struct lm_config *config = check->config;
-	const struct lm_render_options options = {.min_level = config->min_level,
-		.color = config->color == LM_COLOR_ALWAYS ||
-			 (config->color == LM_COLOR_AUTO && isatty(STDERR_FILENO) && !getenv("NO_COLOR"))};
+	const struct lm_render_options options = lm_formats_options(config, LM_FORMAT_TEXT, STDERR_FILENO);
 	int error = config->output ? write_report(check) : 0;
 
 	lm_kept_print(check->kept, stderr, &options);

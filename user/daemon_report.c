@@ -4,29 +4,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "user/daemon_state.h"
+#include "user/formats.h"
 #include "user/log.h"
 #include "user/output.h"
 #include "user/proc.h"
-#include "user/render/render.h"
 
 #define NS_PER_S 1000000000ull
 #define HISTORY_RETRY_NS (60 * NS_PER_S)
 #define SAVES_PER_HORIZON 30
 #define THIN_BUDGET_NS 5000000ull
-#define LOGGED_MAX 20 /* changes that one report may log: the rest is in the history */
-#define DEFAULT_TOP_TEXT 20
+#define LOGGED_MAX 20          /* changes that one report may log: the rest is in the history */
 #define OUTPUT_PATIENCE_MS 200 /* with a reader that is slow: everything else waits meanwhile */
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
-
-static lm_renderer *const renderers[] = {
-	[LM_FORMAT_TEXT] = lm_render_text,
-	[LM_FORMAT_JSON] = lm_render_json,
-	[LM_FORMAT_COLLAPSED] = lm_render_collapsed,
-	[LM_FORMAT_PPROF] = lm_render_pprof,
-	[LM_FORMAT_SPEEDSCOPE] = lm_render_speedscope,
-};
 
 static void read_boot_id(char boot_id[40])
 {
@@ -174,27 +166,12 @@ void lm_daemon_save(struct lm_daemon *daemon, uint64_t now_ns)
 	lm_session_saved(daemon->session, !error);
 }
 
-static int render(const struct lm_daemon *daemon, enum lm_format format, char **text, size_t *len)
+static int render(const struct lm_daemon *daemon, int fd, char **text, size_t *len)
 {
-	const struct lm_config *config = daemon->config;
-	const struct lm_render_options options = {
-		.top = config->top >= 0           ? config->top
-		       : format == LM_FORMAT_TEXT ? DEFAULT_TOP_TEXT
-						  : 0,
-		.members = config->members,
-		.min_level = config->min_level,
-	};
-	FILE *memory = open_memstream(text, len);
-	int error;
+	enum lm_format format = daemon->config->format;
+	const struct lm_render_options options = lm_formats_options(daemon->config, format, fd);
 
-	if (!memory)
-		return -errno;
-	error = renderers[format](memory, &daemon->last, &options);
-	if (fclose(memory) && !error)
-		error = -ENOMEM;
-	if (error)
-		free(*text);
-	return error;
+	return lm_formats_render(format, &daemon->last, &options, text, len);
 }
 
 static int write_file(struct lm_daemon *daemon)
@@ -206,7 +183,7 @@ static int write_file(struct lm_daemon *daemon)
 
 	if (error)
 		return error;
-	error = render(daemon, daemon->config->format, &text, &len);
+	error = render(daemon, output.fd, &text, &len);
 	if (!error) {
 		error = lm_output_write(&output, text, len, NULL);
 		free(text);
@@ -249,7 +226,7 @@ static int write_standard(struct lm_daemon *daemon)
 	char *text;
 
 	if (!error)
-		error = render(daemon, daemon->config->format, &text, &len);
+		error = render(daemon, STDOUT_FILENO, &text, &len);
 	if (error)
 		return error;
 	daemon->rest = text;
@@ -277,9 +254,14 @@ static void write_output(struct lm_daemon *daemon)
 
 void lm_daemon_log_report(const struct lm_daemon *daemon)
 {
+	struct lm_render_options options = lm_formats_options(daemon->config, LM_FORMAT_TEXT, -1);
 	size_t len = 0;
 	char *text, *rest, *line;
-	int error = daemon->last.arena ? render(daemon, LM_FORMAT_TEXT, &text, &len) : -EAGAIN;
+	int error = -EAGAIN;
+
+	options.color = false;
+	if (daemon->last.arena)
+		error = lm_formats_render(LM_FORMAT_TEXT, &daemon->last, &options, &text, &len);
 
 	if (error) {
 		lm_warning("there is no report to log: %s", error == -EAGAIN ? "none was made yet" : strerror(-error));

@@ -12,18 +12,17 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "user/formats.h"
 #include "user/live.h"
 #include "user/log.h"
 #include "user/loop.h"
 #include "user/output.h"
-#include "user/render/render.h"
 #include "user/session.h"
 
 #define NS_PER_S 1000000000ull
 #define LOOK_MAX_NS                                                                                                    \
 	NS_PER_S /* reports may be rarer than this, looks are not: arrivals between them would be missed               \
 		  */
-#define DEFAULT_TOP_TEXT 20
 #define EXIT_FAILED 2
 #define EXIT_USAGE 64
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
@@ -44,58 +43,27 @@ struct watch {
 	int code;
 };
 
-static lm_renderer *const renderers[] = {
-	[LM_FORMAT_TEXT] = lm_render_text,
-	[LM_FORMAT_JSON] = lm_render_json,
-	[LM_FORMAT_COLLAPSED] = lm_render_collapsed,
-	[LM_FORMAT_PPROF] = lm_render_pprof,
-	[LM_FORMAT_SPEEDSCOPE] = lm_render_speedscope,
-};
-
 /* Reports that are a file each cannot follow each other in one. */
 static bool is_one_report_a_file(enum lm_format format)
 {
 	return format == LM_FORMAT_PPROF || format == LM_FORMAT_SPEEDSCOPE;
 }
 
-static struct lm_render_options render_options(const struct watch *watch)
-{
-	const struct lm_config *config = watch->config;
-	struct lm_render_options options = {
-		.top = config->top >= 0                   ? config->top
-		       : config->format == LM_FORMAT_TEXT ? DEFAULT_TOP_TEXT
-							  : 0,
-		.members = config->members,
-		.min_level = config->min_level,
-	};
-
-	if (config->format != LM_FORMAT_TEXT)
-		return options;
-	options.color = config->color == LM_COLOR_ALWAYS ||
-			(config->color == LM_COLOR_AUTO && isatty(watch->output.fd) && !getenv("NO_COLOR"));
-	return options;
-}
-
 /* A report is rendered whole before any of it is written. */
 static int write_report(struct watch *watch)
 {
-	struct lm_render_options options = render_options(watch);
-	char *text = NULL;
-	size_t len = 0;
-	FILE *memory = open_memstream(&text, &len);
+	enum lm_format format = watch->config->format;
+	struct lm_render_options options = lm_formats_options(watch->config, format, watch->output.fd);
+	size_t len;
+	char *text;
 	int error;
 
-	if (!memory)
-		return -errno;
 	if (watch->is_live)
 		lm_live_size(&watch->live, &options.columns, &options.rows);
-	error = renderers[watch->config->format](memory, &watch->last, &options);
-	if (fclose(memory) && !error)
-		error = -ENOMEM;
-	if (!error && watch->is_live)
-		error = lm_live_draw(&watch->live, text);
-	else if (!error)
-		error = lm_output_write(&watch->output, text, len, NULL);
+	error = lm_formats_render(format, &watch->last, &options, &text, &len);
+	if (error)
+		return error;
+	error = watch->is_live ? lm_live_draw(&watch->live, text) : lm_output_write(&watch->output, text, len, NULL);
 	free(text);
 	return error;
 }

@@ -504,6 +504,10 @@ def no_color_is_honoured(t):
     terminal.show("redraws", lambda screen: screen.redraws >= 2)
     check_equal(terminal.screen.colors, 0, "colors")
     terminal.end()
+    terminal = Terminal(t, 100, 30, "-p", process.pid, "--min-blocked", "1ms", environment={"NO_COLOR": ""})
+    terminal.show("redraws", lambda screen: screen.redraws >= 2)
+    check(terminal.screen.colors > 0, "colors where NO_COLOR is empty")
+    terminal.end()
     always = run(t, "snapshot", "--color", "always", "--min-blocked", "1ms", "-p", process.pid, clean=False)
     check(b"\033[" in always.out, "--color always", always.out[:500])
     for output in ("json", "collapsed"):
