@@ -257,6 +257,8 @@ def reports_come_in_their_interval(t):
     check_equal(len(reports), 4, "reports")
     for report in reports[1:]:
         check(0.25 <= report["interval_s"] <= 1, f"an interval of {report['interval_s']} s", report)
+    once = parse_lines(run(t, "snapshot", "--json", "-p", process.pid).out)[0]
+    check_equal(once["interval_s"], None, "the interval of a single report", once)
     check(0.9 <= reports[-1]["watching_s"] <= 4, f"it watched for {reports[-1]['watching_s']} s", reports[-1])
 
 
