@@ -145,7 +145,7 @@ static int take_command(struct lm_opts_parser *parser, char **words, bool is_mar
 	return 0;
 }
 
-static bool is_used(const struct lm_opts_parser *parser, int key)
+bool lm_opts_is_used(const struct lm_opts_parser *parser, int key)
 {
 	for (size_t i = 0; i < LM_OPTION_ROWS; i++) {
 		if (lm_option_rows[i].key == key)
@@ -157,9 +157,9 @@ static bool is_used(const struct lm_opts_parser *parser, int key)
 /* The defaults that check has of its own. */
 static void set_check_defaults(struct lm_opts_parser *parser)
 {
-	if (!is_used(parser, KEY_FAIL_ON))
+	if (!lm_opts_is_used(parser, KEY_FAIL_ON))
 		parser->config.fail_on = LM_LEVEL_LIKELY;
-	if (parser->config.for_ns && !is_used(parser, KEY_HORIZON))
+	if (parser->config.for_ns && !lm_opts_is_used(parser, KEY_HORIZON))
 		parser->config.horizon_ns = parser->config.for_ns / 2;
 }
 
@@ -229,11 +229,11 @@ int lm_opts_parse(int argc, char **argv, FILE *errors, struct lm_config *config)
 
 	if (!code)
 		code = check_modes(&parser, mode);
-	if (!code && mode == LM_MODE_DAEMON && !is_used(&parser, KEY_INTERVAL))
+	if (!code && mode == LM_MODE_DAEMON && !lm_opts_is_used(&parser, KEY_INTERVAL))
 		parser.config.interval_ns = DAEMON_INTERVAL_NS;
 	if (!code && parser.config.config_file && parser.config.mode == LM_MODE_LIVE)
 		code = lm_opts_take_file(&parser);
-	if (!code && mode == LM_MODE_CHECK && is_used(&parser, 'j') && !parser.config.output)
+	if (!code && mode == LM_MODE_CHECK && lm_opts_is_used(&parser, 'j') && !parser.config.output)
 		code = lm_opts_complain(&parser, "check -j wants -o FILE: standard output is the command's");
 	if (code) {
 		lm_opts_free(&parser.config);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <errno.h>
@@ -322,6 +323,34 @@ static void check_writes_json_only_into_a_file(void **state)
 	lm_opts_free(&config);
 }
 
+static void the_command_line_wins_over_the_file(void **state)
+{
+	static const struct {
+		const char *file, *options;
+		enum lm_format format;
+	} cases[] = {{"format: text\n", "-j", LM_FORMAT_JSON},
+		{"json: true\n", "--format collapsed", LM_FORMAT_COLLAPSED},
+		{"format: collapsed\n", "--format pprof", LM_FORMAT_PPROF}, {"json: true\n", "-v", LM_FORMAT_JSON},
+		{"format: collapsed\n", "-v", LM_FORMAT_COLLAPSED}};
+	char path[] = "/tmp/leakmon-opts-XXXXXX", line[256];
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lm_config config;
+
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(pwrite(fd, cases[i].file, strlen(cases[i].file), 0), strlen(cases[i].file));
+		snprintf(line, sizeof(line), "leakmon daemon --config %s %s", path, cases[i].options);
+		config = accepted(line);
+		assert_int_equal(config.format, cases[i].format);
+		lm_opts_free(&config);
+	}
+	close(fd);
+	unlink(path);
+}
+
 static void durations_are_read_to_their_end(void **state)
 {
 	static const struct {
@@ -361,6 +390,7 @@ int main(void)
 		cmocka_unit_test(the_message_about_a_pid_is_a_lesson),
 		cmocka_unit_test(help_names_every_option_and_nothing_that_is_refused),
 		cmocka_unit_test(a_mode_takes_only_its_own_options),
+		cmocka_unit_test(the_command_line_wins_over_the_file),
 		cmocka_unit_test(durations_are_read_to_their_end),
 	};
 
