@@ -241,7 +241,7 @@ static void write_output(struct lm_daemon *daemon)
 	const struct lm_config *config = daemon->config;
 	int error;
 
-	if (config->format == LM_FORMAT_TEXT && !config->output)
+	if (!config->writes_reports)
 		return;
 	error = config->output ? write_file(daemon) : write_standard(daemon);
 	if (error && !daemon->output_failing)

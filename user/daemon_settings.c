@@ -72,7 +72,8 @@ static void name_fixed(const struct lm_config *old, const struct lm_config *new)
 		{"listen", same_listen(old, new)},
 		{"state-dir", same_text(old->state_dir, new->state_dir)},
 		{"web-config", same_text(old->web_config, new->web_config)},
-		{"output", same_text(old->output, new->output) && old->format == new->format},
+		{"output", same_text(old->output, new->output) && old->format == new->format &&
+				   old->writes_reports == new->writes_reports},
 		{"horizon", old->horizon_ns == new->horizon_ns},
 		{"min-blocked", old->min_blocked_ns == new->min_blocked_ns},
 		{"kernel-threads", old->kernel_threads == new->kernel_threads},

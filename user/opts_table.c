@@ -124,8 +124,8 @@ const struct lm_mode_row lm_mode_rows[] = {
 	{"daemon", LM_MODE_DAEMON, "daemon [OPTION...]",
 		"Runs until it is told to end (SIGTERM): looks every second, keeps a history, and\n"
 		"serves a page, metrics, profiles and JSON over HTTP on " LM_LISTEN_DEFAULT ".\n"
-		"SIGHUP reads the configuration again, SIGUSR1 logs a report. With --format or -o\n"
-		"each report is also written to standard output, or replaces FILE.",
+		"SIGHUP reads the configuration again, SIGUSR1 logs a report. With --format, -j or\n"
+		"-o each report is also written to standard output, or replaces FILE.",
 		"DUR: 500ms, 2s, 1m, 1h, 2d; a number alone is seconds. SIZE: 64M, 2G.\n\n"
 		"Exit codes: 0 it was told to end (1 with --fail-on and a finding from that level),\n"
 		"2 it failed, 64 wrong usage or configuration, 77 no privilege, or a kernel that\n"

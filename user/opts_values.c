@@ -262,6 +262,7 @@ static int take_output(struct lm_opts_parser *parser, const char *text)
 	if (!*text)
 		return lm_opts_complain(parser, "%s: \"\" is not the name of a file", parser->file ? "output" : "-o");
 	parser->config.output = text;
+	parser->config.writes_reports = true;
 	return 0;
 }
 
@@ -391,6 +392,7 @@ int lm_opts_take(struct lm_opts_parser *parser, const struct lm_option_row *row,
 		return take_output(parser, argument);
 	case 'j':
 		config->format = LM_FORMAT_JSON;
+		config->writes_reports = true;
 		return 0;
 	case 'k':
 		config->kernel_threads = true;
@@ -409,6 +411,7 @@ int lm_opts_take(struct lm_opts_parser *parser, const struct lm_option_row *row,
 	case KEY_FORMAT:
 		code = take_choice(parser, row, argument, formats, &value);
 		config->format = value;
+		config->writes_reports = true;
 		break;
 	case KEY_MIN_LEVEL:
 		code = take_choice(parser, row, argument, levels, &value);

@@ -197,6 +197,18 @@ def an_address_in_use_is_named(t):
     check(f"127.0.0.1:{port}" in result.messages() and "--listen" in result.messages(), "what to do", result.messages())
 
 
+@test("--format text", "--format json", "-j", "")
+def reports_are_written_where_that_is_asked_for(t, options):
+    path = t.directory() / "out"
+    with open(path, "wb") as out:
+        daemon = Daemon(t, "--interval", "200ms", "-p", os.getpid(), *options.split(), stdout=out)
+    before = daemon.json("/api/v1/snapshot")["time"]
+    poll(20, "a second report", lambda: daemon.json("/api/v1/snapshot")["time"] != before)
+    daemon.end()
+    text = path.read_text()
+    check(text.startswith({"--format text": "leakmon ", "": ""}.get(options, "{")) and bool(text) == bool(options), "reports", text)
+
+
 @test()
 def a_reader_of_reports_that_is_late_holds_nothing_up(t):
     process = t.blocker("waits")
