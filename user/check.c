@@ -289,10 +289,10 @@ static void watch(struct check *check)
 	}
 }
 
-/* The whole report, as JSON. */
 static int write_report(struct check *check)
 {
-	const struct lm_render_options options = lm_formats_options(check->config, LM_FORMAT_JSON, check->output.fd);
+	enum lm_format format = check->config->format;
+	const struct lm_render_options options = lm_formats_options(check->config, format, check->output.fd);
 	struct lm_snapshot merged = {0};
 	char *text = NULL;
 	size_t len = 0;
@@ -300,7 +300,7 @@ static int write_report(struct check *check)
 
 	if (error)
 		return error;
-	error = lm_formats_render(LM_FORMAT_JSON, &merged, &options, &text, &len);
+	error = lm_formats_render(format, &merged, &options, &text, &len);
 	if (!error)
 		error = lm_output_write(&check->output, text, len, NULL);
 	if (!error)

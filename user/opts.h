@@ -31,7 +31,7 @@ struct lm_config {
 	size_t pids_len;
 	enum lm_format format;
 	const char *output;  /* NULL = stdout */
-	bool writes_reports; /* the format or the output was named: what the daemon asks */
+	bool writes_reports; /* the format or the output was named: what the daemon and check ask */
 	uint64_t interval_ns;
 	uint64_t count; /* reports, 0 = without end */
 	uint64_t min_blocked_ns, horizon_ns;

@@ -37,13 +37,12 @@ const struct lm_option_row lm_option_rows[LM_OPTION_ROWS] = {
 	{"Output:", 0, NULL, GROUP_OUTPUT, WATCHING | CHECK | DAEMON, NULL},
 	{"json", 'j', NULL, GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
 		"the same as --format json (check: into the FILE of -o)"},
-	{"format", KEY_FORMAT, "FMT", GROUP_OUTPUT, WATCHING | DAEMON,
-		"text (default); json: one report a line; collapsed: stacks for flame graphs; pprof: for go tool "
-		"pprof; "
-		"speedscope. Of the last two a file holds one report, the last"},
+	{"format", KEY_FORMAT, "FMT", GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
+		"text (default; check: json); json: one report a line; collapsed: stacks for flame graphs; pprof: for "
+		"go tool pprof; speedscope. Of the last two a file holds one report, the last"},
 	{"output", 'o', "FILE", GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
 		"write there instead of standard output, to a temporary file beside it that replaces it at the end"},
-	{"top", KEY_TOP, "N", GROUP_OUTPUT, WATCHING | DAEMON,
+	{"top", KEY_TOP, "N", GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
 		"show N sites, 0 = all (default: 20 in text, all in the other formats)"},
 	{"members", KEY_MEMBERS, "N", GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
 		"threads listed for each site in JSON (default 5)"},
@@ -111,7 +110,7 @@ const struct lm_mode_row lm_mode_rows[] = {
 		"Runs COMMAND as the user who called sudo, watches it and all that it starts, and\n"
 		"exits 1 if they leak or lock up: for the last line of a CI job. Findings are\n"
 		"printed on standard error; COMMAND keeps its input and output. Signals go on to it.\n"
-		"With -o FILE the whole report is written there, as JSON.",
+		"With -o FILE the whole report is written there, as JSON without --format.",
 		"DUR: 500ms, 2s, 1m, 1h, 2d; a number alone is seconds. A run of minutes wants a\n"
 		"--horizon of half a minute or so, or --for.\n\n"
 		"Exit codes: 1 there was a finding from the level of --fail-on; else COMMAND's own\n"

@@ -66,6 +66,14 @@ def a_report_is_written_however_soon_the_command_ends(t):
                 "or directory; make its directory, or name another place with -o\n"), "what is said of a missing directory")
 
 
+@test(("text", b"leakmon "), ("json", b"{"), ("collapsed", b"sleep"), ("pprof", b"\x1f\x8b"), ("speedscope", b"{"))
+def the_report_has_the_format_that_was_asked_for(t, name, begin):
+    path = t.directory() / "report"
+    done = run("--min-blocked", "1ms", "--format", name, "-o", path, "--", "sleep", "1.5")
+    check_equal(done.returncode, 0, "the exit code", done)
+    check(path.read_bytes().startswith(begin), "the report", path.read_bytes()[:200])
+
+
 @test()
 def a_signal_that_ends_the_command_shows_in_the_exit_code(t):
     check_equal(run("--", "sh", "-c", "kill -TERM $$").returncode, 128 + signal.SIGTERM, "the exit code")

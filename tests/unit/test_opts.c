@@ -309,8 +309,10 @@ static void a_mode_takes_only_its_own_options(void **state)
 	lm_opts_free(&config);
 }
 
-static void check_writes_json_only_into_a_file(void **state)
+static void check_writes_reports_only_into_a_file(void **state)
 {
+	static const char *const json[] = {"leakmon check -j -o report -- true", "leakmon check -o report -- true",
+		"leakmon check --format json -o report -- true"};
 	struct lm_config config;
 	char *errors;
 
@@ -318,8 +320,21 @@ static void check_writes_json_only_into_a_file(void **state)
 	assert_int_equal(parse("leakmon check -j -- true", &config, &errors), 64);
 	assert_non_null(strstr(errors, "-o FILE"));
 	free(errors);
-	config = accepted("leakmon check -j -o report.json -- true");
-	assert_string_equal(config.output, "report.json");
+	assert_int_equal(parse("leakmon check --format pprof -- true", &config, &errors), 64);
+	assert_non_null(strstr(errors, "--format wants -o FILE"));
+	free(errors);
+	assert_int_equal(parse("leakmon check -p 1 -- true", &config, &errors), 64);
+	assert_non_null(strstr(errors, "the command and what it starts"));
+	free(errors);
+	for (size_t i = 0; i < sizeof(json) / sizeof(json[0]); i++) {
+		config = accepted(json[i]);
+		assert_string_equal(config.output, "report");
+		assert_int_equal(config.format, LM_FORMAT_JSON);
+		lm_opts_free(&config);
+	}
+	config = accepted("leakmon check --format text --top 3 -o report -- true");
+	assert_int_equal(config.format, LM_FORMAT_TEXT);
+	assert_int_equal(config.top, 3);
 	lm_opts_free(&config);
 }
 
@@ -381,7 +396,7 @@ int main(void)
 		cmocka_unit_test(modes_and_options_come_in_any_order),
 		cmocka_unit_test(every_mode_is_known),
 		cmocka_unit_test(a_command_to_check_keeps_its_words_and_sets_the_scale),
-		cmocka_unit_test(check_writes_json_only_into_a_file),
+		cmocka_unit_test(check_writes_reports_only_into_a_file),
 		cmocka_unit_test(wrong_words_are_named_with_what_is_right),
 		cmocka_unit_test(each_option_sets_its_own),
 		cmocka_unit_test(words_may_come_first_whatever_the_environment),
