@@ -61,12 +61,12 @@ const struct lm_option_row lm_option_rows[LM_OPTION_ROWS] = {
 	{"metrics-max-series", KEY_MAX_SERIES, "N", GROUP_DAEMON, DAEMON, "the most series in /metrics (default 500)"},
 	{"state-dir", KEY_STATE_DIR, "DIR", GROUP_DAEMON, DAEMON,
 		"where the history is kept (default /var/lib/leakmon)"},
-	{"retention", KEY_RETENTION, "DUR", GROUP_DAEMON, DAEMON, "how long it is kept (default 30d)"},
+	{"retention", KEY_RETENTION, "DUR", GROUP_DAEMON, DAEMON, "how long it is kept (default 30d, at least 1m)"},
 	{"cpu-limit", KEY_CPU_LIMIT, "PERCENT", GROUP_DAEMON, DAEMON,
 		"the most of one CPU that it uses, by looking more rarely (default 2, 0 = no limit)"},
 	{"memory-limit", KEY_MEMORY_LIMIT, "SIZE", GROUP_DAEMON, DAEMON,
-		"the most memory that it uses, by giving up file names and lines, then history (default 512M, 0 = no "
-		"limit)"},
+		"the most memory that it uses, by giving up file names and lines, then history (default 512M, at least "
+		"16M; 0 = no limit)"},
 	{"Other:", 0, NULL, GROUP_ABOUT, EVERY, NULL},
 	{"verbose", 'v', NULL, GROUP_ABOUT, EVERY, "say on standard error what is done"},
 	{"help", 'h', NULL, GROUP_ABOUT, EVERY, "this text, or with a mode the help of that mode"},

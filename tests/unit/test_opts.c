@@ -142,7 +142,15 @@ static void wrong_words_are_named_with_what_is_right(void **state)
 		{"leakmon --format xml", "xml"}, {"leakmon --fail-on none", "none"},
 		{"leakmon --min-level high", "high"}, {"leakmon --futex maybe", "maybe"},
 		{"leakmon --color red", "red"}, {"leakmon --top -1", "-1"}, {"leakmon --members many", "many"},
-		{"leakmon --nonsense", "nonsense"}, {"leakmon -p", "p"}};
+		{"leakmon --nonsense", "nonsense"}, {"leakmon -p", "p"}, {"leakmon daemon --cpu-limit 0x10", "0x10"},
+		{"leakmon daemon --cpu-limit 1e1", "1e1"}, {"leakmon daemon --cpu-limit nan", "nan"},
+		{"leakmon daemon --cpu-limit 101", "101"}, {"leakmon daemon --cpu-limit 1.5.5", "1.5.5"},
+		{"leakmon daemon --cpu-limit .", "."}, {"leakmon daemon --listen [::1:99", "[::1:99"},
+		{"leakmon daemon --listen ::1:99", "::1:99"}, {"leakmon daemon --listen ::1]:99", "::1]:99"},
+		{"leakmon daemon --listen []:99", "[]:99"}, {"leakmon daemon --listen [::1]", "[::1]"},
+		{"leakmon daemon --memory-limit 5", "at least 16M"},
+		{"leakmon daemon --memory-limit 15M", "at least 16M"}, {"leakmon daemon --memory-limit much", "much"},
+		{"leakmon daemon --retention 1us", "at least 1m"}, {"leakmon daemon --retention 0", "at least 1m"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -187,6 +195,23 @@ static void each_option_sets_its_own(void **state)
 	assert_int_equal(config.futex, LM_FUTEX_OFF);
 	assert_int_equal(config.color, LM_COLOR_NEVER);
 	assert_int_equal(config.format, LM_FORMAT_TEXT); /* the last one counts */
+	lm_opts_free(&config);
+}
+
+static void the_limits_of_the_daemon_are_read_to_their_end(void **state)
+{
+	struct lm_config config = accepted("leakmon daemon --cpu-limit 0.5% --memory-limit 16M --retention 1m --listen "
+					   "[::1]:9469 --listen :1 --listen node-7:2");
+
+	(void)state;
+	assert_int_equal(config.cpu_limit_permille, 5);
+	assert_int_equal(config.memory_limit_bytes, 16 << 20);
+	assert_int_equal(config.retention_ns, 60 * S);
+	assert_int_equal(config.listen_len, 3);
+	lm_opts_free(&config);
+	config = accepted("leakmon daemon --cpu-limit 0 --memory-limit 0");
+	assert_int_equal(config.cpu_limit_permille, 0);
+	assert_int_equal(config.memory_limit_bytes, 0);
 	lm_opts_free(&config);
 }
 
@@ -399,6 +424,7 @@ int main(void)
 		cmocka_unit_test(check_writes_reports_only_into_a_file),
 		cmocka_unit_test(wrong_words_are_named_with_what_is_right),
 		cmocka_unit_test(each_option_sets_its_own),
+		cmocka_unit_test(the_limits_of_the_daemon_are_read_to_their_end),
 		cmocka_unit_test(words_may_come_first_whatever_the_environment),
 		cmocka_unit_test(long_options_may_be_cut_short_while_they_are_clear),
 		cmocka_unit_test(an_error_is_one_line_and_changes_nothing),
