@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The configuration while it runs. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,9 @@
 #include "user/daemon_state.h"
 #include "user/log.h"
 #include "user/output.h"
+
+#define EXIT_FAILED 2
+#define EXIT_USAGE 64
 
 /* What the reading of it has to say is on a stream: into the log, line by line. */
 static void log_lines(char *text)
@@ -127,11 +131,12 @@ void lm_daemon_reload(struct lm_daemon *daemon)
 int lm_daemon_check_config(const struct lm_config *config)
 {
 	char why[256];
+	int error = config->web_config ? lm_http_check_web_config(config->web_config, why) : 0;
 
-	if (config->web_config && lm_http_check_web_config(config->web_config, why)) {
+	if (error) {
 		lm_error("%s", why);
-		return 64;
+		return error == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 	}
 	puts("the configuration is right");
-	return lm_output_flush_standard("the answer") ? 2 : 0;
+	return lm_output_flush_standard("the answer") ? EXIT_FAILED : 0;
 }

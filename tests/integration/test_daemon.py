@@ -185,6 +185,13 @@ def a_wrong_configuration_is_an_error_that_names_it(t):
     check("right" in run(t, "daemon", "--config", config, "--check-config").text(), "a right one")
     result = run(t, "daemon", "--config", "/nowhere/leakmon.yml", code=2)
     check("/nowhere/leakmon.yml" in result.messages(), "the file is named", result.messages())
+    web = t.directory() / "web.yml"
+    web.write_text("basic_auth_users:\n  alice: secret\n")
+    for path, more, code, part in (("/nowhere/web.yml", ["--check-config"], 2, "the web configuration cannot be opened"),
+                                   ("/nowhere/web.yml", [], 2, "the web configuration cannot be opened"),
+                                   (web, ["--check-config"], 64, "alice")):
+        result = run(t, "daemon", "--listen", "127.0.0.1:0", "--web-config", path, *more, code=code)
+        check(str(path) in result.messages() and part in result.messages(), f"{path} and {part!r}", result.messages())
 
 
 @test()
