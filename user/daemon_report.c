@@ -212,6 +212,7 @@ static int write_rest(struct lm_daemon *daemon)
 	if (!error)
 		error = lm_output_write(
 			&output, daemon->rest + daemon->rest_at, daemon->rest_len - daemon->rest_at, &written);
+	lm_output_abandon(&output);
 	daemon->rest_at += written;
 	if (error != -EAGAIN)
 		lm_daemon_drop_rest(daemon);

@@ -23,8 +23,8 @@ void lm_live_enter_again(struct lm_live *live);
 /* The window's size; 0 × 0 when it is not known. */
 void lm_live_size(const struct lm_live *live, int *columns, int *rows);
 
-/* Draws a whole frame in place of the one before; text ends with a newline. 0 or -errno. */
-int lm_live_draw(struct lm_live *live, const char *text);
+/* What draws a text, which ends with a newline, in place of the one before; to be freed. 0 or -errno. */
+int lm_live_frame(const char *text, char **frame, size_t *len);
 
 /* Reads the keys that were pressed: true if one of them was q. */
 bool lm_live_quit_pressed(void);

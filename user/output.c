@@ -144,11 +144,27 @@ free_target:
 	return error;
 }
 
+/* A terminal may have less room than PIPE_BUF. Opened again, it is ours alone, and O_NONBLOCK too. */
+static void open_terminal(struct lm_output *output)
+{
+	char path[32];
+	int fd;
+
+	if (!isatty(STDOUT_FILENO))
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", STDOUT_FILENO);
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0)
+		output->fd = fd;
+}
+
 int lm_output_open(const char *path, int end_fd, int patience_ms, struct lm_output *output)
 {
 	*output = (struct lm_output){.path = path, .fd = STDOUT_FILENO, .end_fd = end_fd, .patience_ms = patience_ms};
-	if (!path)
+	if (!path) {
+		open_terminal(output);
 		return 0;
+	}
 	if (!is_special(path))
 		return open_temporary(output);
 	/* without O_NONBLOCK a FIFO is opened when somebody reads it, which may be never */
@@ -274,7 +290,7 @@ int lm_output_finish(struct lm_output *output)
 {
 	int error = 0;
 
-	if (!output->path)
+	if (output->fd == STDOUT_FILENO)
 		return 0;
 	if (close(output->fd))
 		error = -errno;
@@ -289,7 +305,7 @@ int lm_output_finish(struct lm_output *output)
 
 void lm_output_abandon(struct lm_output *output)
 {
-	if (output->path && output->fd >= 0)
+	if (output->fd >= 0 && output->fd != STDOUT_FILENO)
 		close(output->fd);
 	output->fd = -1;
 	if (output->temporary)

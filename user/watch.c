@@ -49,6 +49,20 @@ static bool is_one_report_a_file(enum lm_format format)
 	return format == LM_FORMAT_PPROF || format == LM_FORMAT_SPEEDSCOPE;
 }
 
+static int draw(struct watch *watch, const char *text)
+{
+	size_t len;
+	char *frame;
+	int error = lm_live_frame(text, &frame, &len);
+
+	if (error)
+		return error;
+	error = lm_output_write(&watch->output, frame, len, NULL);
+	free(frame);
+	/* told to end while Ctrl-S holds the terminal: the last report comes when that is left */
+	return error == -ECANCELED ? 0 : error;
+}
+
 /* A report is rendered whole before any of it is written. */
 static int write_report(struct watch *watch)
 {
@@ -63,7 +77,7 @@ static int write_report(struct watch *watch)
 	error = lm_formats_render(format, &watch->last, &options, &text, &len);
 	if (error)
 		return error;
-	error = watch->is_live ? lm_live_draw(&watch->live, text) : lm_output_write(&watch->output, text, len, NULL);
+	error = watch->is_live ? draw(watch, text) : lm_output_write(&watch->output, text, len, NULL);
 	free(text);
 	return error;
 }

@@ -489,6 +489,18 @@ def the_live_view_gives_the_terminal_back_while_it_is_stopped(t, how):
 
 
 @test()
+def a_terminal_that_is_held_does_not_hold_the_end(t):
+    process = t.blocker("waits")
+    job = Job(t, "-p", process.pid, "--min-blocked", "1ms")
+    job.until(b"\033[J")
+    os.write(job.master, b"\x13")  # Ctrl-S
+    poll(20, "it waits for the terminal", lambda: not select.select([job.master], [], [], 3)[0] or not os.read(job.master, 65536))
+    os.kill(job.pid, signal.SIGTERM)
+    job.until(b"\033[?1049l")
+    poll(10, "it ends", lambda: not is_alive(job.pid))
+
+
+@test()
 def nothing_stops_the_live_view_where_nothing_could_continue_it(t):
     process = t.blocker("waits")
     terminal = Terminal(t, 100, 30, "-p", process.pid, "--min-blocked", "1ms")
