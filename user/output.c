@@ -185,10 +185,15 @@ static int await_room(const struct lm_output *output, int64_t until_ms)
 {
 	struct pollfd fds[] = {{.fd = output->fd, .events = POLLOUT}, {.fd = output->end_fd, .events = POLLIN}};
 	int64_t left_ms = until_ms < 0 ? -1 : until_ms - now_ms();
-	int ready = poll(fds, 2, until_ms >= 0 && left_ms < 0 ? 0 : (int)left_ms);
+	int ready;
 
+	if (until_ms >= 0 && left_ms < 0)
+		left_ms = 0;
+	do {
+		ready = poll(fds, 2, (int)left_ms);
+	} while (ready < 0 && errno == EINTR);
 	if (ready < 0)
-		return errno == EINTR ? 0 : -errno;
+		return -errno;
 	if (!ready)
 		return -EAGAIN;
 	/* whoever reads it, but slowly, still gets all of it */
