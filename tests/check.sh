@@ -104,7 +104,7 @@ ranks=(
 	'lines|prefixes|golang/record|yaml|web/assets'
 	'log|command|loop|stacks|snapshot|changes|budget|notify|privileges|capabilities|load|stays|exhaustion|limits|sockets|ksyms|proc|proc_files|proc_maps|kernel|output|live'
 	'opts|opts_[a-z]+|waits|wait_names|wait_python|java_stacks|go_stacks|verdicts|owners|probe|resolver/[a-z_]+|golang/[a-z_]+|render/[a-z_]+'
-	'history[a-z_]*'
+	'history[a-z_]*|formats'
 	'api[a-z_]*'
 	'http[a-z_]*|web_config'
 	'places'

@@ -21,11 +21,11 @@
 #include <unistd.h>
 
 #include "user/command.h"
+#include "user/formats.h"
 #include "user/kept.h"
 #include "user/log.h"
 #include "user/output.h"
 #include "user/proc.h"
-#include "user/render/render.h"
 #include "user/session.h"
 
 #define NS_PER_S 1000000000ull
@@ -55,6 +55,7 @@ struct check {
 	struct lm_output output; /* of -o */
 	struct lm_kept *kept;
 	int epoll_fd, fds[SOURCES];
+	int end_fd;      /* readable when a signal asks to end: no report waits for its reader then */
 	uint64_t end_ns; /* when --for is over, 0 = never */
 	enum ending ending;
 	bool ended; /* the command, with this status: */
@@ -288,24 +289,20 @@ static void watch(struct check *check)
 	}
 }
 
-/* The whole report, as JSON. */
 static int write_report(struct check *check)
 {
-	struct lm_render_options options = {.members = check->config->members, .min_level = check->config->min_level};
+	enum lm_format format = check->config->format;
+	const struct lm_render_options options = lm_formats_options(check->config, format, check->output.fd);
 	struct lm_snapshot merged = {0};
 	char *text = NULL;
 	size_t len = 0;
-	FILE *memory;
 	int error = lm_kept_merge(check->kept, &merged);
 
 	if (error)
 		return error;
-	memory = open_memstream(&text, &len);
-	error = memory ? lm_render_json(memory, &merged, &options) : -errno;
-	if (memory && fclose(memory) && !error)
-		error = -ENOMEM;
+	error = lm_formats_render(format, &merged, &options, &text, &len);
 	if (!error)
-		error = lm_output_write(&check->output, text, len);
+		error = lm_output_write(&check->output, text, len, NULL);
 	if (!error)
 		error = lm_output_finish(&check->output);
 	free(text);
@@ -317,14 +314,12 @@ static int write_report(struct check *check)
 static int tell(struct check *check)
 {
 	const struct lm_config *config = check->config;
-	const struct lm_render_options options = {.min_level = config->min_level,
-		.color = config->color == LM_COLOR_ALWAYS ||
-			 (config->color == LM_COLOR_AUTO && isatty(STDERR_FILENO) && !getenv("NO_COLOR"))};
+	const struct lm_render_options options = lm_formats_options(config, LM_FORMAT_TEXT, STDERR_FILENO);
 	int error = config->output ? write_report(check) : 0;
 
 	lm_kept_print(check->kept, stderr, &options);
 	if (error) {
-		lm_error("the report could not be written to %s: %s", config->output, strerror(-error));
+		lm_output_complain(config->output, error);
 		return EXIT_FAILED;
 	}
 	if (lm_kept_worst(check->kept) >= config->fail_on)
@@ -335,13 +330,16 @@ static int tell(struct check *check)
 	return WIFSIGNALED(check->status) ? EXIT_SIGNAL + WTERMSIG(check->status) : WEXITSTATUS(check->status);
 }
 
-static void block_signals(sigset_t *signals)
+static void block_signals(sigset_t *signals, int *end_fd)
 {
-	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD};
+	static const int end[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT}, others[] = {SIGUSR1, SIGUSR2, SIGCHLD};
 
 	sigemptyset(signals);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		sigaddset(signals, numbers[i]);
+	for (size_t i = 0; i < sizeof(end) / sizeof(end[0]); i++)
+		sigaddset(signals, end[i]);
+	*end_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		sigaddset(signals, others[i]);
 	sigprocmask(SIG_BLOCK, signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	/* ignored, children would end unseen */
@@ -375,7 +373,8 @@ static int run_command(struct check *check, const sigset_t *signals)
 
 int lm_check_run(const struct lm_config *config)
 {
-	struct check check = {.config = config, .epoll_fd = -1, .fds = {-1, -1, -1}, .output = {.fd = -1}};
+	struct check check = {
+		.config = config, .epoll_fd = -1, .fds = {-1, -1, -1}, .end_fd = -1, .output = {.fd = -1}};
 	struct lm_command_signals before;
 	sigset_t signals;
 	int code = 0, error = lm_kept_new(&check.kept);
@@ -385,12 +384,12 @@ int lm_check_run(const struct lm_config *config)
 		return EXIT_FAILED;
 	}
 	lm_command_keep_signals(&before);
-	block_signals(&signals);
+	block_signals(&signals, &check.end_fd);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (config->output)
-		error = lm_output_open(config->output, &check.output);
+		error = lm_output_open(config->output, check.end_fd, -1, &check.output);
 	if (error) {
-		lm_error("%s: %s", config->output, strerror(-error));
+		lm_output_complain(config->output, error);
 		code = EXIT_FAILED;
 		goto free_kept;
 	}
@@ -412,6 +411,7 @@ abandon_output:
 	if (check.output.temporary)
 		lm_output_abandon(&check.output);
 free_kept:
+	close(check.end_fd);
 	lm_kept_free(check.kept);
 	return code;
 }

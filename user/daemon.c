@@ -240,6 +240,7 @@ static void close_all(struct lm_daemon *daemon)
 	lm_history_close(daemon->history);
 	lm_changes_free(daemon->changes);
 	lm_snapshot_free(&daemon->last);
+	lm_daemon_drop_rest(daemon);
 }
 
 static int run(struct lm_daemon *daemon, const sigset_t *signals)

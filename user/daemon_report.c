@@ -4,28 +4,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "user/daemon_state.h"
+#include "user/formats.h"
 #include "user/log.h"
 #include "user/output.h"
 #include "user/proc.h"
-#include "user/render/render.h"
 
 #define NS_PER_S 1000000000ull
 #define HISTORY_RETRY_NS (60 * NS_PER_S)
 #define SAVES_PER_HORIZON 30
 #define THIN_BUDGET_NS 5000000ull
-#define LOGGED_MAX 20 /* changes that one report may log: the rest is in the history */
-#define DEFAULT_TOP_TEXT 20
+#define LOGGED_MAX 20          /* changes that one report may log: the rest is in the history */
+#define OUTPUT_PATIENCE_MS 200 /* with a reader that is slow: everything else waits meanwhile */
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
-
-static lm_renderer *const renderers[] = {
-	[LM_FORMAT_TEXT] = lm_render_text,
-	[LM_FORMAT_JSON] = lm_render_json,
-	[LM_FORMAT_COLLAPSED] = lm_render_collapsed,
-	[LM_FORMAT_PPROF] = lm_render_pprof,
-	[LM_FORMAT_SPEEDSCOPE] = lm_render_speedscope,
-};
 
 static void read_boot_id(char boot_id[40])
 {
@@ -173,37 +166,28 @@ void lm_daemon_save(struct lm_daemon *daemon, uint64_t now_ns)
 	lm_session_saved(daemon->session, !error);
 }
 
-static int render(const struct lm_daemon *daemon, enum lm_format format, char **text, size_t *len)
+static int render(const struct lm_daemon *daemon, int fd, char **text, size_t *len)
 {
-	const struct lm_config *config = daemon->config;
-	const struct lm_render_options options = {
-		.top = config->top >= 0           ? config->top
-		       : format == LM_FORMAT_TEXT ? DEFAULT_TOP_TEXT
-						  : 0,
-		.members = config->members,
-		.min_level = config->min_level,
-	};
-	FILE *memory = open_memstream(text, len);
-	int error;
+	enum lm_format format = daemon->config->format;
+	const struct lm_render_options options = lm_formats_options(daemon->config, format, fd);
 
-	if (!memory)
-		return -errno;
-	error = renderers[format](memory, &daemon->last, &options);
-	if (fclose(memory) && !error)
-		error = -ENOMEM;
-	if (error)
-		free(*text);
-	return error;
+	return lm_formats_render(format, &daemon->last, &options, text, len);
 }
 
-static int write_file(const char *path, const char *text, size_t len)
+static int write_file(struct lm_daemon *daemon)
 {
 	struct lm_output output;
-	int error = lm_output_open(path, &output);
+	size_t len = 0;
+	char *text;
+	int error = lm_output_open(daemon->config->output, -1, OUTPUT_PATIENCE_MS, &output);
 
 	if (error)
 		return error;
-	error = lm_output_write(&output, text, len);
+	error = render(daemon, output.fd, &text, &len);
+	if (!error) {
+		error = lm_output_write(&output, text, len, NULL);
+		free(text);
+	}
 	if (error)
 		lm_output_abandon(&output);
 	else
@@ -211,24 +195,59 @@ static int write_file(const char *path, const char *text, size_t len)
 	return error;
 }
 
+void lm_daemon_drop_rest(struct lm_daemon *daemon)
+{
+	free(daemon->rest);
+	daemon->rest = NULL;
+	daemon->rest_at = daemon->rest_len = 0;
+}
+
+/* Goes on with the report that is under way. -EAGAIN: its reader has not taken all of it. */
+static int write_rest(struct lm_daemon *daemon)
+{
+	struct lm_output output;
+	size_t written = 0;
+	int error = lm_output_open(NULL, -1, OUTPUT_PATIENCE_MS, &output);
+
+	if (!error)
+		error = lm_output_write(
+			&output, daemon->rest + daemon->rest_at, daemon->rest_len - daemon->rest_at, &written);
+	lm_output_abandon(&output);
+	daemon->rest_at += written;
+	if (error != -EAGAIN)
+		lm_daemon_drop_rest(daemon);
+	return error;
+}
+
+/* No report begins in the middle of another: while a reader is late with one, those that follow are left out. */
+static int write_standard(struct lm_daemon *daemon)
+{
+	int error = daemon->rest ? write_rest(daemon) : 0;
+	size_t len = 0;
+	char *text;
+
+	if (!error)
+		error = render(daemon, STDOUT_FILENO, &text, &len);
+	if (error)
+		return error;
+	daemon->rest = text;
+	daemon->rest_len = len;
+	error = write_rest(daemon);
+	return error == -EAGAIN ? 0 : error;
+}
+
 /* To standard output, or as the new content of a file; only where that was asked for. */
 static void write_output(struct lm_daemon *daemon)
 {
 	const struct lm_config *config = daemon->config;
-	size_t len = 0;
-	char *text;
 	int error;
 
-	if (config->format == LM_FORMAT_TEXT && !config->output)
+	if (!config->writes_reports)
 		return;
-	error = render(daemon, config->format, &text, &len);
-	if (!error) {
-		error = write_file(config->output, text, len);
-		free(text);
-	}
+	error = config->output ? write_file(daemon) : write_standard(daemon);
 	if (error && !daemon->output_failing)
 		lm_error("the report could not be written to %s, and leakmon watches on: %s",
-			config->output ? config->output : "standard output", strerror(-error));
+			config->output ? config->output : "standard output", lm_output_reason(error));
 	else if (!error && daemon->output_failing)
 		lm_notice("reports are written again");
 	daemon->output_failing = error != 0;
@@ -236,9 +255,14 @@ static void write_output(struct lm_daemon *daemon)
 
 void lm_daemon_log_report(const struct lm_daemon *daemon)
 {
+	struct lm_render_options options = lm_formats_options(daemon->config, LM_FORMAT_TEXT, -1);
 	size_t len = 0;
 	char *text, *rest, *line;
-	int error = daemon->last.arena ? render(daemon, LM_FORMAT_TEXT, &text, &len) : -EAGAIN;
+	int error = -EAGAIN;
+
+	options.color = false;
+	if (daemon->last.arena)
+		error = lm_formats_render(LM_FORMAT_TEXT, &daemon->last, &options, &text, &len);
 
 	if (error) {
 		lm_warning("there is no report to log: %s", error == -EAGAIN ? "none was made yet" : strerror(-error));

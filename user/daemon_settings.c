@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The configuration while it runs. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "user/daemon_state.h"
 #include "user/log.h"
+#include "user/output.h"
+
+#define EXIT_FAILED 2
+#define EXIT_USAGE 64
 
 /* What the reading of it has to say is on a stream: into the log, line by line. */
 static void log_lines(char *text)
@@ -71,7 +76,8 @@ static void name_fixed(const struct lm_config *old, const struct lm_config *new)
 		{"listen", same_listen(old, new)},
 		{"state-dir", same_text(old->state_dir, new->state_dir)},
 		{"web-config", same_text(old->web_config, new->web_config)},
-		{"output", same_text(old->output, new->output) && old->format == new->format},
+		{"output", same_text(old->output, new->output) && old->format == new->format &&
+				   old->writes_reports == new->writes_reports},
 		{"horizon", old->horizon_ns == new->horizon_ns},
 		{"min-blocked", old->min_blocked_ns == new->min_blocked_ns},
 		{"kernel-threads", old->kernel_threads == new->kernel_threads},
@@ -125,11 +131,12 @@ void lm_daemon_reload(struct lm_daemon *daemon)
 int lm_daemon_check_config(const struct lm_config *config)
 {
 	char why[256];
+	int error = config->web_config ? lm_http_check_web_config(config->web_config, why) : 0;
 
-	if (config->web_config && lm_http_check_web_config(config->web_config, why)) {
+	if (error) {
 		lm_error("%s", why);
-		return 64;
+		return error == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 	}
 	puts("the configuration is right");
-	return fflush(stdout) ? 2 : 0;
+	return lm_output_flush_standard("the answer") ? EXIT_FAILED : 0;
 }

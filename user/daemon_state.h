@@ -37,6 +37,8 @@ struct lm_daemon {
 	uint64_t look_ns;   /* between looks, as they are now */
 	uint64_t report_ns; /* when the last report was made, 0 = never */
 	bool output_failing;
+	char *rest; /* of a report that the reader of standard output has not taken yet; NULL: none */
+	size_t rest_len, rest_at;
 	bool ending;
 	int code;
 };
@@ -49,6 +51,8 @@ void lm_daemon_open_history(struct lm_daemon *daemon, uint64_t now_ns);
 void lm_daemon_report(struct lm_daemon *daemon, uint64_t now_ns);
 /* Writes what a restart is to know, whatever is due. */
 void lm_daemon_save(struct lm_daemon *daemon, uint64_t now_ns);
+/* Drops what the reader of standard output has not taken. */
+void lm_daemon_drop_rest(struct lm_daemon *daemon);
 /* The last report, line by line, in the log. */
 void lm_daemon_log_report(const struct lm_daemon *daemon);
 

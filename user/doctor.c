@@ -196,7 +196,5 @@ int lm_doctor_run(FILE *stream)
 		fprintf(stream, "leakmon cannot work here.\n");
 	else
 		fprintf(stream, "leakmon can work here%s.\n", limited ? ", with the limits named above" : "");
-	if (fflush(stream))
-		return 2;
 	return can_work ? 0 : EXIT_REFUSED;
 }

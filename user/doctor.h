@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-/* Writes its findings. 0 where leakmon can work, 77 where it cannot, 2 if the stream failed. */
+/* Prints its findings on the stream. 0 where leakmon can work, 77 where it cannot. */
 int lm_doctor_run(FILE *stream);
 
 #endif

@@ -185,6 +185,7 @@ static bool refuse_client(struct lm_http_connection *connection, enum MHD_Result
 {
 	const struct header challenge = {
 		MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"leakmon\", charset=\"UTF-8\""};
+	const char *credentials = header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION);
 	struct lm_http *http = connection->http;
 	unsigned int status = 0, retry_s = 1;
 	char seconds[16];
@@ -194,8 +195,7 @@ static bool refuse_client(struct lm_http_connection *connection, enum MHD_Result
 		return true;
 	}
 	if (http->credentials)
-		status = lm_http_credentials_check(http->credentials,
-			header_of(connection, MHD_HTTP_HEADER_AUTHORIZATION), http->clock(), &retry_s);
+		status = lm_http_credentials_check(http->credentials, credentials, http->clock(), &retry_s);
 	if (!status)
 		return false;
 	if (status == MHD_HTTP_TOO_MANY_REQUESTS) {
@@ -203,7 +203,10 @@ static bool refuse_client(struct lm_http_connection *connection, enum MHD_Result
 		*result = refuse(connection, status, "too many passwords are being tried",
 			&(struct header){MHD_HTTP_HEADER_RETRY_AFTER, seconds});
 	} else {
-		*result = refuse(connection, status, "name and password are needed", &challenge);
+		*result = refuse(connection, status,
+			lm_http_credentials_given(credentials) ? "the name or the password is wrong"
+							       : "name and password are needed",
+			&challenge);
 	}
 	return true;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Basic auth with bcrypt. One check takes 50 ms (cost 10) to 830 ms (cost 14), and everything else waits meanwhile:
- * what was proven, or found wrong, once is known by a keyed hash, and what is new may use a fifth of the time at most.
+ * what was proven, or found wrong, once is known by a keyed hash, and what is wrong and new may use a fifth of the time
+ * at most.
  */
 #include <crypt.h>
 #include <errno.h>
@@ -15,7 +16,7 @@
 
 #define KNOWN_MAX 64       /* of each kind; a ring */
 #define PAIR_MAX_BYTES 512 /* name:password; libxcrypt takes no longer ones */
-#define REST_FACTOR 4      /* after a check that took t, the next may come 4t later: a fifth */
+#define REST_FACTOR 4      /* after a wrong one that took t, the next may come 4t later: a fifth */
 #define REST_MIN_NS 100000000ull
 #define NS_PER_S 1000000000ull
 #define HASH_LEN 32
@@ -150,9 +151,15 @@ static unsigned int check_pair(struct lm_http_credentials *credentials, const ch
 	took_ns = (uint64_t)(after.tv_sec - before.tv_sec) * NS_PER_S + (uint64_t)after.tv_nsec -
 		  (uint64_t)before.tv_nsec;
 	took_ns = REST_FACTOR * took_ns > REST_MIN_NS ? REST_FACTOR * took_ns : REST_MIN_NS;
-	credentials->rest_until_ns = now_ns + took_ns;
+	if (!right)
+		credentials->rest_until_ns = now_ns + took_ns;
 	remember(right ? &credentials->right : &credentials->wrong, hash);
 	return right ? 0 : MHD_HTTP_UNAUTHORIZED;
+}
+
+bool lm_http_credentials_given(const char *header)
+{
+	return header && strncasecmp(header, "Basic ", 6) == 0;
 }
 
 unsigned int lm_http_credentials_check(
@@ -165,7 +172,7 @@ unsigned int lm_http_credentials_check(
 
 	if (!credentials->config->users_len)
 		return 0;
-	if (!header || strncasecmp(header, "Basic ", 6) != 0)
+	if (!lm_http_credentials_given(header))
 		return status;
 	if (decode_base64(header + 6 + strspn(header + 6, " "), pair)) {
 		len = strlen(pair);

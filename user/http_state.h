@@ -147,6 +147,8 @@ bool lm_http_tag_matches(const char *header, const char *tag);
 /* Who may ask. Users are those of config, which must live longer. */
 int lm_http_credentials_new(const struct lm_web_config *config, struct lm_http_credentials **credentials);
 void lm_http_credentials_free(struct lm_http_credentials *credentials);
+/* Does the header Authorization, NULL: none, give a name and a password? */
+bool lm_http_credentials_given(const char *header);
 /* The header Authorization, NULL: none. 0 if it is one of the users, 401, or 429 and in retry_s when to ask again. */
 unsigned int lm_http_credentials_check(
 	struct lm_http_credentials *credentials, const char *header, uint64_t now_ns, unsigned int *retry_s);

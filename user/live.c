@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -17,11 +18,16 @@
 
 void lm_live_enter(struct lm_live *live, FILE *stream)
 {
-	struct termios single;
-
 	live->stream = stream;
 	live->keys = isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp() &&
 		     tcgetattr(STDIN_FILENO, &live->before) == 0;
+	lm_live_enter_again(live);
+}
+
+void lm_live_enter_again(struct lm_live *live)
+{
+	struct termios single;
+
 	if (live->keys) {
 		single = live->before;
 		single.c_lflag &= ~(ICANON | ECHO);
@@ -29,12 +35,27 @@ void lm_live_enter(struct lm_live *live, FILE *stream)
 		single.c_cc[VTIME] = 0;
 		tcsetattr(STDIN_FILENO, TCSANOW, &single);
 	}
-	fputs(OTHER_SCREEN, stream);
-	fflush(stream);
+	fputs(OTHER_SCREEN, live->stream);
+	fflush(live->stream);
+}
+
+/* A terminal that Ctrl-S holds takes nothing, not even that we leave it. */
+static void let_go_on(int fd)
+{
+	struct termios modes, unheld;
+
+	if (tcgetattr(fd, &modes))
+		return;
+	unheld = modes;
+	unheld.c_iflag &= ~IXON;
+	tcsetattr(fd, TCSANOW, &unheld);
+	tcsetattr(fd, TCSANOW, &modes);
 }
 
 void lm_live_leave(struct lm_live *live)
 {
+	if (live->keys)
+		let_go_on(fileno(live->stream));
 	fputs(FIRST_SCREEN, live->stream);
 	fflush(live->stream);
 	if (live->keys)
@@ -51,20 +72,31 @@ void lm_live_size(const struct lm_live *live, int *columns, int *rows)
 	*rows = size.ws_row;
 }
 
-int lm_live_draw(struct lm_live *live, const char *text)
+int lm_live_frame(const char *text, char **frame, size_t *len)
 {
+	char *bytes = NULL;
+	size_t bytes_len = 0;
+	FILE *memory = open_memstream(&bytes, &bytes_len);
 	const char *end;
 
-	fputs(HOME, live->stream);
+	if (!memory)
+		return -errno;
+	fputs(HOME, memory);
 	for (; (end = strchr(text, '\n')); text = end + 1) {
-		fwrite(text, 1, end - text, live->stream);
-		fputs(CLEAR_LINE, live->stream);
+		fwrite(text, 1, end - text, memory);
+		fputs(CLEAR_LINE, memory);
 		/* no newline after the last line: it would scroll a frame that fills the window */
 		if (end[1])
-			fputs("\r\n", live->stream);
+			fputs("\r\n", memory);
 	}
-	fputs(CLEAR_BELOW, live->stream);
-	return fflush(live->stream) ? -errno : 0;
+	fputs(CLEAR_BELOW, memory);
+	if (fclose(memory)) {
+		free(bytes);
+		return -ENOMEM;
+	}
+	*frame = bytes;
+	*len = bytes_len;
+	return 0;
 }
 
 bool lm_live_quit_pressed(void)

@@ -38,10 +38,17 @@ int lm_loop_set_timer(int timer_fd, uint64_t period_ns)
 	return timerfd_settime(timer_fd, 0, &spec, NULL) ? -errno : 0;
 }
 
-int lm_loop_add_signals(int epoll_fd, uint32_t source, const sigset_t *signals, int *signal_fd)
+int lm_loop_open_signals(const sigset_t *signals, int *signal_fd)
 {
 	*signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	return *signal_fd < 0 ? -errno : lm_loop_add(epoll_fd, source, *signal_fd);
+	return *signal_fd < 0 ? -errno : 0;
+}
+
+int lm_loop_add_signals(int epoll_fd, uint32_t source, const sigset_t *signals, int *signal_fd)
+{
+	int error = lm_loop_open_signals(signals, signal_fd);
+
+	return error ? error : lm_loop_add(epoll_fd, source, *signal_fd);
 }
 
 void lm_loop_close(int fd)

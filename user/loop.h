@@ -14,6 +14,8 @@ int lm_loop_add(int epoll_fd, uint32_t source, int fd);
 int lm_loop_add_timer(int epoll_fd, uint32_t source, int *timer_fd);
 /* The timer expires every so often from now on. */
 int lm_loop_set_timer(int timer_fd, uint64_t period_ns);
+/* A descriptor that is readable while one of the signals, which must be blocked, is pending. */
+int lm_loop_open_signals(const sigset_t *signals, int *signal_fd);
 /* The signals, which must be blocked, as events. */
 int lm_loop_add_signals(int epoll_fd, uint32_t source, const sigset_t *signals, int *signal_fd);
 /* -1 is fine. */

@@ -16,15 +16,18 @@
 
 static int run(int argc, char **argv, struct lm_config *config)
 {
+	int code;
+
 	switch (config->mode) {
 	case LM_MODE_HELP:
 		lm_opts_help(stdout, config->help_mode);
-		return fflush(stdout) ? 2 : 0;
+		return lm_output_flush_standard("the help") ? 2 : 0;
 	case LM_MODE_VERSION:
 		printf("leakmon %s\n", LM_VERSION);
-		return fflush(stdout) ? 2 : 0;
+		return lm_output_flush_standard("the version") ? 2 : 0;
 	case LM_MODE_DOCTOR:
-		return lm_doctor_run(stdout);
+		code = lm_doctor_run(stdout);
+		return lm_output_flush_standard("what works") ? 2 : code;
 	case LM_MODE_CHECK:
 		return lm_check_run(config);
 	case LM_MODE_DAEMON:

@@ -145,7 +145,7 @@ static int take_command(struct lm_opts_parser *parser, char **words, bool is_mar
 	return 0;
 }
 
-static bool is_used(const struct lm_opts_parser *parser, int key)
+bool lm_opts_is_used(const struct lm_opts_parser *parser, int key)
 {
 	for (size_t i = 0; i < LM_OPTION_ROWS; i++) {
 		if (lm_option_rows[i].key == key)
@@ -157,9 +157,11 @@ static bool is_used(const struct lm_opts_parser *parser, int key)
 /* The defaults that check has of its own. */
 static void set_check_defaults(struct lm_opts_parser *parser)
 {
-	if (!is_used(parser, KEY_FAIL_ON))
+	if (!lm_opts_is_used(parser, KEY_FORMAT))
+		parser->config.format = LM_FORMAT_JSON;
+	if (!lm_opts_is_used(parser, KEY_FAIL_ON))
 		parser->config.fail_on = LM_LEVEL_LIKELY;
-	if (parser->config.for_ns && !is_used(parser, KEY_HORIZON))
+	if (parser->config.for_ns && !lm_opts_is_used(parser, KEY_HORIZON))
 		parser->config.horizon_ns = parser->config.for_ns / 2;
 }
 
@@ -191,15 +193,34 @@ static int parse_words(struct lm_opts_parser *parser, int argc, char **argv)
 	return code;
 }
 
+/* Why an option that all other watching modes take makes no sense with check. */
+static const char *why_not_with_check(const struct lm_option_row *row)
+{
+	switch (row->key) {
+	case 'p':
+		return "check watches the command and what it starts: -p does not go with it";
+	case 'k':
+		return "check watches the command and what it starts, which are no kernel threads: -k does not go with "
+		       "it";
+	default:
+		return NULL;
+	}
+}
+
 static int check_modes(const struct lm_opts_parser *parser, enum lm_mode mode)
 {
 	char option[32];
 
 	for (size_t i = 0; i < LM_OPTION_ROWS; i++) {
-		if (parser->used & 1ull << i && !(lm_option_rows[i].modes & 1 << mode))
-			return lm_opts_complain(parser, "%s does not go with %s: see leakmon %s --help",
-				lm_opts_name(parser, &lm_option_rows[i], option), parser->mode->word,
-				parser->mode->word);
+		const struct lm_option_row *row = &lm_option_rows[i];
+		const char *why = mode == LM_MODE_CHECK ? why_not_with_check(row) : NULL;
+
+		if (!(parser->used & 1ull << i) || row->modes & 1 << mode)
+			continue;
+		if (why)
+			return lm_opts_complain(parser, "%s", why);
+		return lm_opts_complain(parser, "%s does not go with %s: see leakmon %s --help",
+			lm_opts_name(parser, row, option), parser->mode->word, parser->mode->word);
 	}
 	return 0;
 }
@@ -229,12 +250,13 @@ int lm_opts_parse(int argc, char **argv, FILE *errors, struct lm_config *config)
 
 	if (!code)
 		code = check_modes(&parser, mode);
-	if (!code && mode == LM_MODE_DAEMON && !is_used(&parser, KEY_INTERVAL))
+	if (!code && mode == LM_MODE_DAEMON && !lm_opts_is_used(&parser, KEY_INTERVAL))
 		parser.config.interval_ns = DAEMON_INTERVAL_NS;
 	if (!code && parser.config.config_file && parser.config.mode == LM_MODE_LIVE)
 		code = lm_opts_take_file(&parser);
-	if (!code && mode == LM_MODE_CHECK && is_used(&parser, 'j') && !parser.config.output)
-		code = lm_opts_complain(&parser, "check -j wants -o FILE: standard output is the command's");
+	if (!code && mode == LM_MODE_CHECK && parser.config.writes_reports && !parser.config.output)
+		code = lm_opts_complain(&parser, "check %s wants -o FILE: standard output is the command's",
+			lm_opts_is_used(&parser, 'j') ? "-j" : "--format");
 	if (code) {
 		lm_opts_free(&parser.config);
 		return code;

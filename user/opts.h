@@ -30,7 +30,8 @@ struct lm_config {
 	pid_t *pids;            /* NULL = the whole machine; none twice */
 	size_t pids_len;
 	enum lm_format format;
-	const char *output; /* NULL = stdout */
+	const char *output;  /* NULL = stdout */
+	bool writes_reports; /* the format or the output was named: what the daemon and check ask */
 	uint64_t interval_ns;
 	uint64_t count; /* reports, 0 = without end */
 	uint64_t min_blocked_ns, horizon_ns;

@@ -56,6 +56,14 @@ static int take_scalar(struct lm_opts_parser *parser, const struct lm_option_row
 	return lm_opts_take(parser, row, text);
 }
 
+/* -j and --format say the same thing. */
+static bool is_said_already(const struct lm_opts_parser *parser, const struct lm_option_row *row)
+{
+	if (row->key == 'j' || row->key == KEY_FORMAT)
+		return lm_opts_is_used(parser, 'j') || lm_opts_is_used(parser, KEY_FORMAT);
+	return lm_opts_is_used(parser, row->key);
+}
+
 static int take_key(struct lm_opts_parser *parser, const struct lm_yaml_node *value)
 {
 	const struct lm_option_row *row = find_row(value->key);
@@ -65,7 +73,7 @@ static int take_key(struct lm_opts_parser *parser, const struct lm_yaml_node *va
 	if (!row || is_for_the_command_line(row))
 		return lm_opts_complain(parser, "\"%s\" is not an option%s: see leakmon daemon --help", value->key,
 			row ? " for a file" : "");
-	if (parser->used & 1ull << (row - lm_option_rows))
+	if (is_said_already(parser, row))
 		return 0;
 	if (value->kind != LM_YAML_SEQUENCE)
 		return take_scalar(parser, row, value);

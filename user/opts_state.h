@@ -20,7 +20,7 @@ struct lm_opts_parser {
 	struct lm_config config;
 	const struct lm_mode_row *mode; /* NULL: no mode word yet */
 	bool have_interval;
-	uint64_t used;     /* bits of lm_option_rows that were there */
+	uint64_t used;     /* bits of lm_option_rows that were on the command line */
 	const char *file;  /* that is being read; NULL: the command line */
 	unsigned int line; /* of the file */
 };
@@ -36,6 +36,9 @@ const char *lm_opts_name(const struct lm_opts_parser *parser, const struct lm_op
 
 /* A whole number of decimal digits and nothing else. -EINVAL, -ERANGE. */
 int lm_opts_number(const char *text, size_t len, uint64_t *value);
+
+/* Was the option of that key on the command line? */
+bool lm_opts_is_used(const struct lm_opts_parser *parser, int key);
 
 /* Takes an option with its argument (NULL: it has none), which must live as long as the config. 0 or an exit code. */
 int lm_opts_take(struct lm_opts_parser *parser, const struct lm_option_row *row, const char *argument);

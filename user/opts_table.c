@@ -37,13 +37,12 @@ const struct lm_option_row lm_option_rows[LM_OPTION_ROWS] = {
 	{"Output:", 0, NULL, GROUP_OUTPUT, WATCHING | CHECK | DAEMON, NULL},
 	{"json", 'j', NULL, GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
 		"the same as --format json (check: into the FILE of -o)"},
-	{"format", KEY_FORMAT, "FMT", GROUP_OUTPUT, WATCHING | DAEMON,
-		"text (default); json: one report a line; collapsed: stacks for flame graphs; pprof: for go tool "
-		"pprof; "
-		"speedscope. Of the last two a file holds one report, the last"},
+	{"format", KEY_FORMAT, "FMT", GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
+		"text (default; check: json); json: one report a line; collapsed: stacks for flame graphs; pprof: for "
+		"go tool pprof; speedscope. Of the last two a file holds one report, the last"},
 	{"output", 'o', "FILE", GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
 		"write there instead of standard output, to a temporary file beside it that replaces it at the end"},
-	{"top", KEY_TOP, "N", GROUP_OUTPUT, WATCHING | DAEMON,
+	{"top", KEY_TOP, "N", GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
 		"show N sites, 0 = all (default: 20 in text, all in the other formats)"},
 	{"members", KEY_MEMBERS, "N", GROUP_OUTPUT, WATCHING | CHECK | DAEMON,
 		"threads listed for each site in JSON (default 5)"},
@@ -62,12 +61,12 @@ const struct lm_option_row lm_option_rows[LM_OPTION_ROWS] = {
 	{"metrics-max-series", KEY_MAX_SERIES, "N", GROUP_DAEMON, DAEMON, "the most series in /metrics (default 500)"},
 	{"state-dir", KEY_STATE_DIR, "DIR", GROUP_DAEMON, DAEMON,
 		"where the history is kept (default /var/lib/leakmon)"},
-	{"retention", KEY_RETENTION, "DUR", GROUP_DAEMON, DAEMON, "how long it is kept (default 30d)"},
+	{"retention", KEY_RETENTION, "DUR", GROUP_DAEMON, DAEMON, "how long it is kept (default 30d, at least 1m)"},
 	{"cpu-limit", KEY_CPU_LIMIT, "PERCENT", GROUP_DAEMON, DAEMON,
 		"the most of one CPU that it uses, by looking more rarely (default 2, 0 = no limit)"},
 	{"memory-limit", KEY_MEMORY_LIMIT, "SIZE", GROUP_DAEMON, DAEMON,
-		"the most memory that it uses, by giving up file names and lines, then history (default 512M, 0 = no "
-		"limit)"},
+		"the most memory that it uses, by giving up file names and lines, then history (default 512M, at least "
+		"16M; 0 = no limit)"},
 	{"Other:", 0, NULL, GROUP_ABOUT, EVERY, NULL},
 	{"verbose", 'v', NULL, GROUP_ABOUT, EVERY, "say on standard error what is done"},
 	{"help", 'h', NULL, GROUP_ABOUT, EVERY, "this text, or with a mode the help of that mode"},
@@ -111,7 +110,7 @@ const struct lm_mode_row lm_mode_rows[] = {
 		"Runs COMMAND as the user who called sudo, watches it and all that it starts, and\n"
 		"exits 1 if they leak or lock up: for the last line of a CI job. Findings are\n"
 		"printed on standard error; COMMAND keeps its input and output. Signals go on to it.\n"
-		"With -o FILE the whole report is written there, as JSON.",
+		"With -o FILE the whole report is written there, as JSON without --format.",
 		"DUR: 500ms, 2s, 1m, 1h, 2d; a number alone is seconds. A run of minutes wants a\n"
 		"--horizon of half a minute or so, or --for.\n\n"
 		"Exit codes: 1 there was a finding from the level of --fail-on; else COMMAND's own\n"
@@ -124,8 +123,8 @@ const struct lm_mode_row lm_mode_rows[] = {
 	{"daemon", LM_MODE_DAEMON, "daemon [OPTION...]",
 		"Runs until it is told to end (SIGTERM): looks every second, keeps a history, and\n"
 		"serves a page, metrics, profiles and JSON over HTTP on " LM_LISTEN_DEFAULT ".\n"
-		"SIGHUP reads the configuration again, SIGUSR1 logs a report. With --format or -o\n"
-		"each report is also written to standard output, or replaces FILE.",
+		"SIGHUP reads the configuration again, SIGUSR1 logs a report. With --format, -j or\n"
+		"-o each report is also written to standard output, or replaces FILE.",
 		"DUR: 500ms, 2s, 1m, 1h, 2d; a number alone is seconds. SIZE: 64M, 2G.\n\n"
 		"Exit codes: 0 it was told to end (1 with --fail-on and a finding from that level),\n"
 		"2 it failed, 64 wrong usage or configuration, 77 no privilege, or a kernel that\n"

@@ -16,6 +16,8 @@
 #define PID_LIMIT 4194304 /* PID_MAX_LIMIT of the kernel, include/linux/threads.h */
 #define LISTEN_MAX 16
 #define CPU_LIMIT_MAX 100
+#define MEMORY_LIMIT_MIN (16ull << 20)   /* what a watch of one small process takes: less could never be kept */
+#define RETENTION_MIN_NS (60 * NS_PER_S) /* some six reports: what is shorter is no history */
 
 struct choice {
 	const char *word;
@@ -262,6 +264,7 @@ static int take_output(struct lm_opts_parser *parser, const char *text)
 	if (!*text)
 		return lm_opts_complain(parser, "%s: \"\" is not the name of a file", parser->file ? "output" : "-o");
 	parser->config.output = text;
+	parser->config.writes_reports = true;
 	return 0;
 }
 
@@ -286,6 +289,16 @@ static int take_interval(struct lm_opts_parser *parser, const struct lm_option_r
 	return code;
 }
 
+/* An address of IPv6 is in brackets, and nothing else holds a colon or a bracket. */
+static bool is_host(const char *text, size_t len)
+{
+	bool brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
+
+	if (brackets)
+		return !memchr(text + 1, '[', len - 2) && !memchr(text + 1, ']', len - 2);
+	return strcspn(text, "[]:") >= len;
+}
+
 static int take_listen(struct lm_opts_parser *parser, const char *text)
 {
 	struct lm_config *config = &parser->config;
@@ -293,7 +306,8 @@ static int take_listen(struct lm_opts_parser *parser, const char *text)
 	uint64_t port;
 	char **grown;
 
-	if (!colon || lm_opts_number(colon + 1, strlen(colon + 1), &port) || port > 65535)
+	if (!colon || !is_host(text, colon - text) || lm_opts_number(colon + 1, strlen(colon + 1), &port) ||
+		port > 65535)
 		return lm_opts_complain(parser,
 			"%s: \"%s\" is not an address and a port: give one as in 127.0.0.1:9469, [::1]:9469 or :9469",
 			parser->file ? "listen" : "--listen", text);
@@ -328,8 +342,9 @@ static int take_cpu_limit(struct lm_opts_parser *parser, const struct lm_option_
 {
 	char option[32], *end;
 	double percent = strtod(text, &end);
+	bool is_decimal = strspn(text, DIGITS) && strspn(text, DIGITS ".") == (size_t)(end - text);
 
-	if (!strchr(DIGITS, *text) || !*text || (*end && strcmp(end, "%") != 0) || percent > CPU_LIMIT_MAX)
+	if (!is_decimal || (*end && strcmp(end, "%") != 0) || percent > CPU_LIMIT_MAX)
 		return lm_opts_complain(parser, "%s: \"%s\" is not a share of one CPU: give percent, as in 5 or 0.5",
 			lm_opts_name(parser, row, option), text);
 	parser->config.cpu_limit_permille = percent * 10 + 0.5;
@@ -338,15 +353,30 @@ static int take_cpu_limit(struct lm_opts_parser *parser, const struct lm_option_
 	return 0;
 }
 
-static int take_size(struct lm_opts_parser *parser, const struct lm_option_row *row, const char *text, uint64_t *bytes)
+static int take_memory_limit(struct lm_opts_parser *parser, const struct lm_option_row *row, const char *text)
 {
+	uint64_t *bytes = &parser->config.memory_limit_bytes;
 	char option[32];
 	int error = lm_opts_parse_size(text, bytes);
 
 	if (error)
 		return lm_opts_complain(parser, "%s: \"%s\" is %s: give one as in 64M or 2G",
 			lm_opts_name(parser, row, option), text, error == -ERANGE ? "too large" : "not a size");
+	if (*bytes && *bytes < MEMORY_LIMIT_MIN)
+		return lm_opts_complain(parser, "%s: \"%s\" is too little: give at least 16M, or 0 for no limit",
+			lm_opts_name(parser, row, option), text);
 	return 0;
+}
+
+static int take_retention(struct lm_opts_parser *parser, const struct lm_option_row *row, const char *text)
+{
+	int code = take_duration(parser, row, text, &parser->config.retention_ns);
+	char option[32];
+
+	if (!code && parser->config.retention_ns < RETENTION_MIN_NS)
+		return lm_opts_complain(
+			parser, "%s: \"%s\" is too short: give at least 1m", lm_opts_name(parser, row, option), text);
+	return code;
 }
 
 /* What only the daemon takes. */
@@ -369,13 +399,13 @@ static int take_daemon_option(struct lm_opts_parser *parser, const struct lm_opt
 	case KEY_MAX_SERIES:
 		return take_number(parser, row, argument, &config->metrics_max_series);
 	case KEY_RETENTION:
-		return take_duration(parser, row, argument, &config->retention_ns);
+		return take_retention(parser, row, argument);
 	case KEY_INTERVAL:
 		return take_interval(parser, row, argument);
 	case KEY_CPU_LIMIT:
 		return take_cpu_limit(parser, row, argument);
 	default:
-		return take_size(parser, row, argument, &config->memory_limit_bytes);
+		return take_memory_limit(parser, row, argument);
 	}
 }
 
@@ -391,6 +421,7 @@ int lm_opts_take(struct lm_opts_parser *parser, const struct lm_option_row *row,
 		return take_output(parser, argument);
 	case 'j':
 		config->format = LM_FORMAT_JSON;
+		config->writes_reports = true;
 		return 0;
 	case 'k':
 		config->kernel_threads = true;
@@ -409,6 +440,7 @@ int lm_opts_take(struct lm_opts_parser *parser, const struct lm_option_row *row,
 	case KEY_FORMAT:
 		code = take_choice(parser, row, argument, formats, &value);
 		config->format = value;
+		config->writes_reports = true;
 		break;
 	case KEY_MIN_LEVEL:
 		code = take_choice(parser, row, argument, levels, &value);

@@ -3,6 +3,7 @@
 #include "user/session.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -624,6 +625,14 @@ static int analyse_locks(struct lm_session *session)
 	return lm_monitor_analyse_locks(session->monitor);
 }
 
+/* Between reports; a mode that makes a single one has none. */
+static double interval_s(const struct lm_config *config)
+{
+	if (config->mode == LM_MODE_SNAPSHOT || config->mode == LM_MODE_CHECK)
+		return NAN;
+	return config->interval_ns / (double)NS_PER_S;
+}
+
 int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot *snapshot)
 {
 	int error = analyse_locks(session);
@@ -645,7 +654,7 @@ int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot
 	}
 	snapshot->host = lm_arena_text(snapshot->arena, session->host);
 	snapshot->version = LM_VERSION;
-	snapshot->interval_s = session->config->interval_ns / (double)NS_PER_S;
+	snapshot->interval_s = interval_s(session->config);
 	fill_losses(session, &snapshot->losses);
 	fill_self(session, snapshot);
 	return 0;

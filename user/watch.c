@@ -12,21 +12,22 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "user/formats.h"
 #include "user/live.h"
 #include "user/log.h"
 #include "user/loop.h"
 #include "user/output.h"
-#include "user/render/render.h"
 #include "user/session.h"
 
 #define NS_PER_S 1000000000ull
 #define LOOK_MAX_NS                                                                                                    \
 	NS_PER_S /* reports may be rarer than this, looks are not: arrivals between them would be missed               \
 		  */
-#define DEFAULT_TOP_TEXT 20
+#define EXIT_FAILED 2
 #define EXIT_USAGE 64
+#define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
-enum source { SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_EVENTS, SOURCE_KEYS };
+enum source { SOURCE_TIMER, SOURCE_END, SOURCE_TERMINAL, SOURCE_EVENTS, SOURCE_KEYS };
 
 struct watch {
 	const struct lm_config *config;
@@ -34,19 +35,12 @@ struct watch {
 	struct lm_output output;
 	struct lm_live live;
 	bool is_live;
-	int epoll_fd, timer_fd, signal_fd;
+	int epoll_fd, timer_fd, terminal_fd;
+	int end_fd; /* readable from the signal on that ends it: that is never read, so that no write waits after it */
 	struct lm_snapshot last; /* arena NULL: none yet */
 	uint64_t looks, looks_per_report, reports;
 	bool ending;
 	int code;
-};
-
-static lm_renderer *const renderers[] = {
-	[LM_FORMAT_TEXT] = lm_render_text,
-	[LM_FORMAT_JSON] = lm_render_json,
-	[LM_FORMAT_COLLAPSED] = lm_render_collapsed,
-	[LM_FORMAT_PPROF] = lm_render_pprof,
-	[LM_FORMAT_SPEEDSCOPE] = lm_render_speedscope,
 };
 
 /* Reports that are a file each cannot follow each other in one. */
@@ -55,58 +49,49 @@ static bool is_one_report_a_file(enum lm_format format)
 	return format == LM_FORMAT_PPROF || format == LM_FORMAT_SPEEDSCOPE;
 }
 
-static struct lm_render_options render_options(const struct watch *watch)
+static int draw(struct watch *watch, const char *text)
 {
-	const struct lm_config *config = watch->config;
-	struct lm_render_options options = {
-		.top = config->top >= 0                   ? config->top
-		       : config->format == LM_FORMAT_TEXT ? DEFAULT_TOP_TEXT
-							  : 0,
-		.members = config->members,
-		.min_level = config->min_level,
-	};
+	size_t len;
+	char *frame;
+	int error = lm_live_frame(text, &frame, &len);
 
-	if (config->format != LM_FORMAT_TEXT)
-		return options;
-	options.color = config->color == LM_COLOR_ALWAYS ||
-			(config->color == LM_COLOR_AUTO && isatty(watch->output.fd) && !getenv("NO_COLOR"));
-	return options;
+	if (error)
+		return error;
+	error = lm_output_write(&watch->output, frame, len, NULL);
+	free(frame);
+	/* told to end while Ctrl-S holds the terminal: the last report comes when that is left */
+	return error == -ECANCELED ? 0 : error;
 }
 
 /* A report is rendered whole before any of it is written. */
 static int write_report(struct watch *watch)
 {
-	struct lm_render_options options = render_options(watch);
-	char *text = NULL;
-	size_t len = 0;
-	FILE *memory = open_memstream(&text, &len);
+	enum lm_format format = watch->config->format;
+	struct lm_render_options options = lm_formats_options(watch->config, format, watch->output.fd);
+	size_t len;
+	char *text;
 	int error;
 
-	if (!memory)
-		return -errno;
 	if (watch->is_live)
 		lm_live_size(&watch->live, &options.columns, &options.rows);
-	error = renderers[watch->config->format](memory, &watch->last, &options);
-	if (fclose(memory) && !error)
-		error = -ENOMEM;
-	if (!error && watch->is_live)
-		error = lm_live_draw(&watch->live, text);
-	else if (!error)
-		error = lm_output_write(&watch->output, text, len);
+	error = lm_formats_render(format, &watch->last, &options, &text, &len);
+	if (error)
+		return error;
+	error = watch->is_live ? draw(watch, text) : lm_output_write(&watch->output, text, len, NULL);
 	free(text);
 	return error;
 }
 
-/* Words about an output that failed; a reader that has gone is no failure. Ends the watch. */
+/* Words about an output that failed; a reader that has gone is no failure, nor one that takes no more of a watch that
+ * was told to end. Ends the watch. */
 static void end_for_output(struct watch *watch, int error)
 {
 	watch->ending = true;
 	if (error == -EPIPE && !watch->config->output)
 		return;
-	watch->code = 2;
-	lm_error("the report could not be written to %s: %s%s",
-		watch->config->output ? watch->config->output : "standard output", strerror(-error),
-		error == -ENOSPC ? "; free some space, or name another place with -o" : "");
+	if (error != -ECANCELED || watch->config->mode == LM_MODE_SNAPSHOT)
+		watch->code = EXIT_FAILED;
+	lm_output_complain(watch->config->output, error);
 }
 
 static void note_findings(struct watch *watch)
@@ -126,7 +111,7 @@ static void report(struct watch *watch, bool final)
 
 	if (error) {
 		lm_error("a report could not be made: %s", strerror(-error));
-		watch->code = 2;
+		watch->code = EXIT_FAILED;
 		watch->ending = true;
 		return;
 	}
@@ -167,20 +152,40 @@ static void look(struct watch *watch)
 		report(watch, watch->ending);
 }
 
-static void take_signal(struct watch *watch)
+static void end_by_signal(struct watch *watch)
+{
+	watch->ending = true;
+	lm_session_look(watch->session);
+	if (!watch->is_live)
+		report(watch, true);
+}
+
+/* As the shell asks for with Ctrl-Z. The signal itself and not SIGSTOP, as where no shell could let us go on, the
+ * kernel does not stop us. */
+static void stop(struct watch *watch)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTSTP);
+	lm_live_leave(&watch->live);
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &signals, NULL);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+static void take_terminal_signal(struct watch *watch)
 {
 	struct signalfd_siginfo info;
 
-	if (read(watch->signal_fd, &info, sizeof(info)) != sizeof(info))
+	if (read(watch->terminal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo != SIGWINCH) {
-		watch->ending = true;
-		lm_session_look(watch->session);
-		if (!watch->is_live)
-			report(watch, true);
-	} else if (watch->is_live && watch->last.arena) {
+	if (info.ssi_signo == SIGTSTP)
+		stop(watch);
+	if (info.ssi_signo != SIGWINCH)
+		lm_live_enter_again(&watch->live);
+	if (watch->last.arena)
 		write_report(watch);
-	}
 }
 
 static void take_event(struct watch *watch, enum source source)
@@ -193,8 +198,11 @@ static void take_event(struct watch *watch, enum source source)
 		if (read(watch->timer_fd, &expirations, sizeof(expirations)) == sizeof(expirations))
 			look(watch);
 		break;
-	case SOURCE_SIGNAL:
-		take_signal(watch);
+	case SOURCE_END:
+		end_by_signal(watch);
+		break;
+	case SOURCE_TERMINAL:
+		take_terminal_signal(watch);
 		break;
 	case SOURCE_EVENTS:
 		lm_session_drain(watch->session);
@@ -205,7 +213,7 @@ static void take_event(struct watch *watch, enum source source)
 	}
 }
 
-static int add_sources(struct watch *watch, const sigset_t *signals)
+static int add_sources(struct watch *watch)
 {
 	int error = lm_loop_open(&watch->epoll_fd);
 
@@ -214,7 +222,9 @@ static int add_sources(struct watch *watch, const sigset_t *signals)
 	if (!error)
 		error = lm_loop_set_timer(watch->timer_fd, watch->config->interval_ns / watch->looks_per_report);
 	if (!error)
-		error = lm_loop_add_signals(watch->epoll_fd, SOURCE_SIGNAL, signals, &watch->signal_fd);
+		error = lm_loop_add(watch->epoll_fd, SOURCE_END, watch->end_fd);
+	if (!error && watch->is_live)
+		error = lm_loop_add(watch->epoll_fd, SOURCE_TERMINAL, watch->terminal_fd);
 	if (!error)
 		error = lm_loop_add(watch->epoll_fd, SOURCE_EVENTS, lm_session_fd(watch->session));
 	if (!error && watch->is_live && watch->live.keys)
@@ -225,17 +235,16 @@ static int add_sources(struct watch *watch, const sigset_t *signals)
 static void close_sources(struct watch *watch)
 {
 	lm_loop_close(watch->timer_fd);
-	lm_loop_close(watch->signal_fd);
 	lm_loop_close(watch->epoll_fd);
 }
 
-static void run_loop(struct watch *watch, const sigset_t *signals)
+static void run_loop(struct watch *watch)
 {
-	int error = add_sources(watch, signals);
+	int error = add_sources(watch);
 
 	if (error) {
 		lm_error("the event loop could not be set up: %s", strerror(-error));
-		watch->code = 2;
+		watch->code = EXIT_FAILED;
 		watch->ending = true;
 	}
 	if (!watch->ending)
@@ -252,17 +261,30 @@ static void run_loop(struct watch *watch, const sigset_t *signals)
 	close_sources(watch);
 }
 
-/* The signals that end a watch or resize its window arrive in the loop; blocked before the resolver is started, so
- * that Ctrl-C at the terminal does not end the resolver before the last report. */
-static void block_signals(sigset_t *signals)
+static int open_signals(const int *numbers, size_t len, int *fd)
 {
-	sigemptyset(signals);
-	sigaddset(signals, SIGINT);
-	sigaddset(signals, SIGTERM);
-	sigaddset(signals, SIGHUP);
-	sigaddset(signals, SIGWINCH);
-	sigprocmask(SIG_BLOCK, signals, NULL);
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	for (size_t i = 0; i < len; i++)
+		sigaddset(&signals, numbers[i]);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	return lm_loop_open_signals(&signals, fd);
+}
+
+/* The signals that end a watch or are about its terminal arrive in the loop; blocked before the resolver is started, so
+ * that Ctrl-C at the terminal does not end the resolver before the last report. */
+static int take_signals(struct watch *watch)
+{
+	static const int end[] = {SIGINT, SIGTERM, SIGHUP}, terminal[] = {SIGWINCH, SIGTSTP, SIGCONT};
+	int error = open_signals(end, ARRAY_LEN(end), &watch->end_fd);
+
 	signal(SIGPIPE, SIG_IGN);
+	if (!error && watch->is_live)
+		error = open_signals(terminal, ARRAY_LEN(terminal), &watch->terminal_fd);
+	if (error)
+		lm_error("signals cannot be waited for: %s", strerror(-error));
+	return error;
 }
 
 static void finish(struct watch *watch)
@@ -272,10 +294,10 @@ static void finish(struct watch *watch)
 	if (watch->is_live) {
 		lm_live_leave(&watch->live);
 		watch->is_live = false;
-		if (watch->code != 2)
+		if (watch->code != EXIT_FAILED)
 			report(watch, true);
 	}
-	if (watch->code == 2) {
+	if (watch->code == EXIT_FAILED) {
 		lm_output_abandon(&watch->output);
 		return;
 	}
@@ -284,36 +306,48 @@ static void finish(struct watch *watch)
 		end_for_output(watch, error);
 }
 
+/* From the first signal that is taken to the last report. */
+static int run(struct watch *watch)
+{
+	const struct lm_config *config = watch->config;
+	int error;
+
+	if (take_signals(watch))
+		return EXIT_FAILED;
+	error = lm_output_open(config->output, watch->end_fd, -1, &watch->output);
+	if (error) {
+		end_for_output(watch, error);
+		return watch->code;
+	}
+	watch->code = lm_session_open(config, 0, &watch->session);
+	if (watch->code) {
+		lm_output_abandon(&watch->output);
+		return watch->code;
+	}
+	if (watch->is_live)
+		lm_live_enter(&watch->live, stdout);
+	run_loop(watch);
+	finish(watch);
+	lm_session_close(watch->session);
+	lm_snapshot_free(&watch->last);
+	return watch->code;
+}
+
 int lm_watch_run(const struct lm_config *config)
 {
-	struct watch watch = {.config = config, .epoll_fd = -1, .timer_fd = -1, .signal_fd = -1};
+	struct watch watch = {.config = config, .epoll_fd = -1, .timer_fd = -1, .terminal_fd = -1, .end_fd = -1};
 	uint64_t look_ns = config->interval_ns < LOOK_MAX_NS ? config->interval_ns : LOOK_MAX_NS;
-	sigset_t signals;
-	int error;
+	int code;
 
 	if (config->format == LM_FORMAT_PPROF && !config->output && isatty(STDOUT_FILENO)) {
 		lm_error("a pprof profile is no text for a terminal: name a file with -o, or redirect standard output");
 		return EXIT_USAGE;
 	}
-	block_signals(&signals);
 	watch.looks_per_report = config->interval_ns / look_ns;
-	error = lm_output_open(config->output, &watch.output);
-	if (error) {
-		end_for_output(&watch, error);
-		return watch.code;
-	}
-	watch.code = lm_session_open(config, 0, &watch.session);
-	if (watch.code) {
-		lm_output_abandon(&watch.output);
-		return watch.code;
-	}
 	watch.is_live = config->mode == LM_MODE_LIVE && config->format == LM_FORMAT_TEXT && !config->output &&
 			isatty(STDOUT_FILENO);
-	if (watch.is_live)
-		lm_live_enter(&watch.live, stdout);
-	run_loop(&watch, &signals);
-	finish(&watch);
-	lm_session_close(watch.session);
-	lm_snapshot_free(&watch.last);
-	return watch.code;
+	code = run(&watch);
+	lm_loop_close(watch.terminal_fd);
+	lm_loop_close(watch.end_fd);
+	return code;
 }

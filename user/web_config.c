@@ -605,12 +605,12 @@ int lm_web_config_read(const char *path, struct lm_web_config **config, char why
 		return complain(&reading, 0, -ENOMEM, "out of memory");
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0) {
-		error = complain(&reading, 0, -errno, "cannot be opened: %s", strerror(errno));
+		error = complain(&reading, 0, -errno, "the web configuration cannot be opened: %s", strerror(errno));
 		goto free_config;
 	}
 	/* a FIFO that nobody writes to would read as an empty file: no users, no TLS */
 	if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode)) {
-		error = complain(&reading, 0, -EINVAL, "is no regular file");
+		error = complain(&reading, 0, -EINVAL, "the web configuration is no regular file");
 		close(fd);
 		goto free_config;
 	}

@@ -55,11 +55,23 @@ def a_report_is_written_however_soon_the_command_ends(t):
     path = t.directory() / "report.json"
     for words in (["-o", path], ["-j", "-o", path]):
         check_equal(run(*words, "--", "true").returncode, 0, "the exit code")
-        check_equal(json.loads(path.read_text())["schema"], "leakmon.snapshot/1", "the report")
+        report = json.loads(path.read_text())
+        check_equal((report["schema"], report["interval_s"]), ("leakmon.snapshot/1", None), "the report, and its interval")
         path.unlink()
     done = run("-o", "/dev/full", "--", "true")
     check_equal(done.returncode, 2, "the exit code on a full disk", done)
     check("/dev/full" in done.stderr and len(done.stderr.splitlines()) == 1, "one line that names it", done.stderr)
+    done = run("-o", "/nonexistent/x", "--", "true")
+    check_equal((done.returncode, done.stderr), (2, "leakmon: the report could not be written to /nonexistent/x: No such file "
+                "or directory; make its directory, or name another place with -o\n"), "what is said of a missing directory")
+
+
+@test(("text", b"leakmon "), ("json", b"{"), ("collapsed", b"sleep"), ("pprof", b"\x1f\x8b"), ("speedscope", b"{"))
+def the_report_has_the_format_that_was_asked_for(t, name, begin):
+    path = t.directory() / "report"
+    done = run("--min-blocked", "1ms", "--format", name, "-o", path, "--", "sleep", "1.5")
+    check_equal(done.returncode, 0, "the exit code", done)
+    check(path.read_bytes().startswith(begin), "the report", path.read_bytes()[:200])
 
 
 @test()

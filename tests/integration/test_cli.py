@@ -83,8 +83,15 @@ def words_about_itself_need_no_privilege(t, arguments):
     done = unprivileged(t, *arguments.split())
     check_equal((done.returncode, done.stderr), (0, b""), "exit code and stderr")
     check(b"leakmon" in done.stdout, "it names itself", done.stdout)
-    full = subprocess.run([BINARY, *arguments.split()], stdout=open("/dev/full", "w"), stderr=subprocess.PIPE, check=False)
-    check_equal(full.returncode, 2, "exit code when stdout is full", full.stderr)
+
+
+@test(("--version",), ("--help",), ("snapshot --help",), ("doctor",), ("daemon --check-config",))
+def words_that_cannot_be_written_are_a_failure_that_says_so(t, arguments):
+    for redirection, why in ((">/dev/full", "No space left on device"), (">&-", "it is closed")):
+        done = subprocess.run(["sh", "-c", f"exec {BINARY} {arguments} {redirection}"], stderr=subprocess.PIPE, text=True,
+                              check=False)
+        check_equal(done.returncode, 2, f"exit code with {redirection}", done.stderr)
+        check(done.stderr.endswith(f" could not be written to standard output: {why}\n"), "it says why", done.stderr)
 
 
 @test()
@@ -121,6 +128,29 @@ def a_report_replaces_a_file_at_once(t):
     check_equal(kept.read(), "before", "the old file")
     check_snapshot(json.loads(path.read_text()))
     check_equal([entry.name for entry in directory.iterdir()], ["report.json"], "files beside it")
+
+
+@test()
+def a_link_stays_and_what_it_leads_to_is_written(t):
+    process, directory = t.blocker("waits"), t.directory()
+    (directory / "reports").mkdir()
+    report, link, first = directory / "reports" / "report", directory / "reports" / "link", directory / "first"
+    link.symlink_to("report")  # nothing is there yet
+    first.symlink_to("reports/link")
+    for before in (False, True):
+        check_equal(report.exists(), before, "the target before")
+        run(t, "snapshot", "--json", "-p", process.pid, "-o", first)
+        check_snapshot(json.loads(report.read_text()))
+        check(first.is_symlink() and link.is_symlink(), "the links are links still")
+        report.write_text("before")
+    loop = directory / "loop"
+    loop.symlink_to("loop")
+    run(t, "snapshot", "-p", process.pid, "-o", loop, code=2)
+    os.chown(first, 65534, 65534, follow_symlinks=False)
+    directory.chmod(0o1777)  # as /tmp: somebody else's link may lead anywhere
+    result = run(t, "snapshot", "-p", process.pid, "-o", first, code=2)
+    check("Permission denied" in result.messages(), "why it is not followed", result.messages())
+    check_equal(report.read_text(), "before", "the target of another's link")
 
 
 @test()
@@ -162,6 +192,41 @@ def a_signal_brings_a_last_whole_report(t, name):
     wait_gone(workers)
 
 
+@test()
+def a_fifo_that_nobody_reads_is_named(t):
+    fifo = t.directory() / "fifo"
+    os.mkfifo(fifo)
+    for mode in (["snapshot"], ["1s"], ["check"]):
+        command = ["--", "true"] if mode == ["check"] else []
+        result = run(t, *mode, "-o", fifo, *command, code=2)
+        check(f"{fifo}: nobody reads it" in result.messages(), "why", result.messages())
+    with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        run(t, "snapshot", "--json", "-p", os.getpid(), "-o", fifo)
+        check_snapshot(json.loads(reader.read()))
+
+
+@test("SIGINT", "SIGTERM", "SIGHUP")
+def a_signal_ends_a_watch_whose_reader_takes_no_more(t, name):
+    process = t.blocker("waits")
+    for mode, code in ((["100ms"], 0), (["snapshot", "--members", "1000"], 2)):
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        child = subprocess.Popen([BINARY, *mode, "--json", "--min-blocked", "1ms", "-p", str(process.pid)], stdout=writer,
+                                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        t.stack.callback(os.close, reader)
+        t.stack.callback(lambda child=child: child.poll() is None and child.kill())
+        poll(20, "the pipe is full", lambda reader=reader: struct.unpack("i", fcntl.ioctl(
+            reader, termios.FIONREAD, b"\0" * 4))[0] >= 4096)
+        check_equal(fcntl.fcntl(writer, fcntl.F_GETFL) & os.O_NONBLOCK, 0, "O_NONBLOCK on a pipe that others have, too")
+        os.close(writer)
+        child.send_signal(getattr(signal, name))
+        begun = time.monotonic()
+        _, messages = child.communicate(timeout=10)
+        check(time.monotonic() - begun < 5, "it ends soon")
+        check_equal(child.returncode, code, f"exit code of {mode}", messages)
+        check(b"its reader takes no more" in messages, "it says that the report is cut", messages)
+
+
 @test("100ms", "1h")
 def nothing_is_left_behind_by_one_that_is_killed(t, interval):
     need("bpftool")
@@ -192,6 +257,8 @@ def reports_come_in_their_interval(t):
     check_equal(len(reports), 4, "reports")
     for report in reports[1:]:
         check(0.25 <= report["interval_s"] <= 1, f"an interval of {report['interval_s']} s", report)
+    once = parse_lines(run(t, "snapshot", "--json", "-p", process.pid).out)[0]
+    check_equal(once["interval_s"], None, "the interval of a single report", once)
     check(0.9 <= reports[-1]["watching_s"] <= 4, f"it watched for {reports[-1]['watching_s']} s", reports[-1])
 
 
@@ -367,12 +434,93 @@ def the_live_view_follows_the_window(t):
     terminal.end(signal.SIGTERM)
 
 
+class Job:
+    """leakmon in a process group of its own on a terminal of its own, as a shell's jobs are."""
+
+    def __init__(self, t, *arguments):
+        self.shell, self.master = pty.fork()
+        if not self.shell:
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            child = os.fork()
+            if not child:
+                os.setpgid(0, 0)
+                os.tcsetpgrp(0, os.getpid())
+                signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+                os.execv(BINARY, [BINARY, *map(str, arguments)])
+            os.waitpid(child, 0)
+            os._exit(0)
+        t.stack.callback(os.close, self.master)
+        self.pid = poll(10, "leakmon is started", lambda: children(self.shell))[0]
+        t.stack.callback(os.waitpid, self.shell, 0)
+        t.stack.callback(lambda: is_alive(self.pid) and os.kill(self.pid, signal.SIGKILL))
+
+    def until(self, text, deadline_s=20):
+        """Reads until the text comes."""
+        data, end = b"", time.monotonic() + deadline_s
+        while text not in data:
+            check(time.monotonic() < end, f"not within {deadline_s} s: {text!r}", data[-1000:])
+            if select.select([self.master], [], [], 0.1)[0]:
+                data += os.read(self.master, 65536)
+
+    def modes(self):
+        return termios.tcgetattr(self.master)[3] & (termios.ICANON | termios.ECHO)
+
+
+@test("stopped by Ctrl-Z", "stopped by another")
+def the_live_view_gives_the_terminal_back_while_it_is_stopped(t, how):
+    process = t.blocker("waits")
+    job = Job(t, "-p", process.pid, "--min-blocked", "1ms")
+    job.until(b"\033[H")
+    check_equal(job.modes(), 0, "single keys, without echo")
+    if how == "stopped by Ctrl-Z":
+        os.write(job.master, b"\x1a")
+        job.until(b"\033[?25h\033[?1049l")
+        check_equal(job.modes(), termios.ICANON | termios.ECHO, "the terminal as it was")
+    else:
+        os.kill(job.pid, signal.SIGSTOP)
+    poll(10, "it is stopped", lambda: harness.status(job.pid).get("State", "")[:1] == "T")
+    os.kill(job.pid, signal.SIGCONT)
+    job.until(b"\033[?1049h\033[?25l")
+    job.until(b"\033[H")
+    check_equal(job.modes(), 0, "single keys again")
+    os.write(job.master, b"q")
+    job.until(b"\033[?1049l")
+    poll(10, "q ends it", lambda: not is_alive(job.pid))
+
+
+@test()
+def a_terminal_that_is_held_does_not_hold_the_end(t):
+    process = t.blocker("waits")
+    job = Job(t, "-p", process.pid, "--min-blocked", "1ms")
+    job.until(b"\033[J")
+    os.write(job.master, b"\x13")  # Ctrl-S
+    poll(20, "it waits for the terminal", lambda: not select.select([job.master], [], [], 3)[0] or not os.read(job.master, 65536))
+    os.kill(job.pid, signal.SIGTERM)
+    job.until(b"\033[?1049l")
+    poll(10, "it ends", lambda: not is_alive(job.pid))
+
+
+@test()
+def nothing_stops_the_live_view_where_nothing_could_continue_it(t):
+    process = t.blocker("waits")
+    terminal = Terminal(t, 100, 30, "-p", process.pid, "--min-blocked", "1ms")
+    terminal.show("a redraw", lambda screen: screen.redraws >= 1)
+    terminal.child.send_signal(signal.SIGTSTP)
+    redraws = terminal.screen.redraws
+    terminal.show("more redraws", lambda screen: screen.redraws >= redraws + 3)
+    terminal.end()
+
+
 @test()
 def no_color_is_honoured(t):
     process = t.blocker("waits")
     terminal = Terminal(t, 100, 30, "-p", process.pid, "--min-blocked", "1ms", environment={"NO_COLOR": "1"})
     terminal.show("redraws", lambda screen: screen.redraws >= 2)
     check_equal(terminal.screen.colors, 0, "colors")
+    terminal.end()
+    terminal = Terminal(t, 100, 30, "-p", process.pid, "--min-blocked", "1ms", environment={"NO_COLOR": ""})
+    terminal.show("redraws", lambda screen: screen.redraws >= 2)
+    check(terminal.screen.colors > 0, "colors where NO_COLOR is empty")
     terminal.end()
     always = run(t, "snapshot", "--color", "always", "--min-blocked", "1ms", "-p", process.pid, clean=False)
     check(b"\033[" in always.out, "--color always", always.out[:500])

@@ -2,6 +2,7 @@
 """`leakmon daemon`: what it keeps over restarts, how it is told things, what it does when something fails."""
 
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -184,6 +185,13 @@ def a_wrong_configuration_is_an_error_that_names_it(t):
     check("right" in run(t, "daemon", "--config", config, "--check-config").text(), "a right one")
     result = run(t, "daemon", "--config", "/nowhere/leakmon.yml", code=2)
     check("/nowhere/leakmon.yml" in result.messages(), "the file is named", result.messages())
+    web = t.directory() / "web.yml"
+    web.write_text("basic_auth_users:\n  alice: secret\n")
+    for path, more, code, part in (("/nowhere/web.yml", ["--check-config"], 2, "the web configuration cannot be opened"),
+                                   ("/nowhere/web.yml", [], 2, "the web configuration cannot be opened"),
+                                   (web, ["--check-config"], 64, "alice")):
+        result = run(t, "daemon", "--listen", "127.0.0.1:0", "--web-config", path, *more, code=code)
+        check(str(path) in result.messages() and part in result.messages(), f"{path} and {part!r}", result.messages())
 
 
 @test()
@@ -194,6 +202,37 @@ def an_address_in_use_is_named(t):
         port = taken.getsockname()[1]
         result = run(t, "daemon", "--listen", f"127.0.0.1:{port}", "--state-dir", t.directory(), code=2)
     check(f"127.0.0.1:{port}" in result.messages() and "--listen" in result.messages(), "what to do", result.messages())
+
+
+@test("--format text", "--format json", "-j", "")
+def reports_are_written_where_that_is_asked_for(t, options):
+    path = t.directory() / "out"
+    with open(path, "wb") as out:
+        daemon = Daemon(t, "--interval", "200ms", "-p", os.getpid(), *options.split(), stdout=out)
+    before = daemon.json("/api/v1/snapshot")["time"]
+    poll(20, "a second report", lambda: daemon.json("/api/v1/snapshot")["time"] != before)
+    daemon.end()
+    text = path.read_text()
+    check(text.startswith({"--format text": "leakmon ", "": ""}.get(options, "{")) and bool(text) == bool(options), "reports", text)
+
+
+@test()
+def a_reader_of_reports_that_is_late_holds_nothing_up(t):
+    process = t.blocker("waits")
+    reader, writer = os.pipe()
+    t.stack.callback(os.close, reader)
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    daemon = Daemon(t, "-p", process.pid, "-j", "--interval", "200ms", "--min-blocked", "1ms", stdout=writer)
+    os.close(writer)
+    daemon.said("its reader takes no more")
+    before = daemon.json("/api/v1/snapshot")["time"]
+    poll(20, "reports go on", lambda: daemon.json("/api/v1/snapshot")["time"] > before)
+    data = b""
+    while data.count(b"\n") < 5:
+        data += os.read(reader, 65536)
+    check_equal({json.loads(line)["schema"] for line in data.split(b"\n")[:5]}, {"leakmon.snapshot/1"}, "whole reports")
+    daemon.said("reports are written again")
+    daemon.end()
 
 
 @test()

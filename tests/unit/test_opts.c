@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <errno.h>
@@ -141,7 +142,15 @@ static void wrong_words_are_named_with_what_is_right(void **state)
 		{"leakmon --format xml", "xml"}, {"leakmon --fail-on none", "none"},
 		{"leakmon --min-level high", "high"}, {"leakmon --futex maybe", "maybe"},
 		{"leakmon --color red", "red"}, {"leakmon --top -1", "-1"}, {"leakmon --members many", "many"},
-		{"leakmon --nonsense", "nonsense"}, {"leakmon -p", "p"}};
+		{"leakmon --nonsense", "nonsense"}, {"leakmon -p", "p"}, {"leakmon daemon --cpu-limit 0x10", "0x10"},
+		{"leakmon daemon --cpu-limit 1e1", "1e1"}, {"leakmon daemon --cpu-limit nan", "nan"},
+		{"leakmon daemon --cpu-limit 101", "101"}, {"leakmon daemon --cpu-limit 1.5.5", "1.5.5"},
+		{"leakmon daemon --cpu-limit .", "."}, {"leakmon daemon --listen [::1:99", "[::1:99"},
+		{"leakmon daemon --listen ::1:99", "::1:99"}, {"leakmon daemon --listen ::1]:99", "::1]:99"},
+		{"leakmon daemon --listen []:99", "[]:99"}, {"leakmon daemon --listen [::1]", "[::1]"},
+		{"leakmon daemon --memory-limit 5", "at least 16M"},
+		{"leakmon daemon --memory-limit 15M", "at least 16M"}, {"leakmon daemon --memory-limit much", "much"},
+		{"leakmon daemon --retention 1us", "at least 1m"}, {"leakmon daemon --retention 0", "at least 1m"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -186,6 +195,23 @@ static void each_option_sets_its_own(void **state)
 	assert_int_equal(config.futex, LM_FUTEX_OFF);
 	assert_int_equal(config.color, LM_COLOR_NEVER);
 	assert_int_equal(config.format, LM_FORMAT_TEXT); /* the last one counts */
+	lm_opts_free(&config);
+}
+
+static void the_limits_of_the_daemon_are_read_to_their_end(void **state)
+{
+	struct lm_config config = accepted("leakmon daemon --cpu-limit 0.5% --memory-limit 16M --retention 1m --listen "
+					   "[::1]:9469 --listen :1 --listen node-7:2");
+
+	(void)state;
+	assert_int_equal(config.cpu_limit_permille, 5);
+	assert_int_equal(config.memory_limit_bytes, 16 << 20);
+	assert_int_equal(config.retention_ns, 60 * S);
+	assert_int_equal(config.listen_len, 3);
+	lm_opts_free(&config);
+	config = accepted("leakmon daemon --cpu-limit 0 --memory-limit 0");
+	assert_int_equal(config.cpu_limit_permille, 0);
+	assert_int_equal(config.memory_limit_bytes, 0);
 	lm_opts_free(&config);
 }
 
@@ -308,8 +334,10 @@ static void a_mode_takes_only_its_own_options(void **state)
 	lm_opts_free(&config);
 }
 
-static void check_writes_json_only_into_a_file(void **state)
+static void check_writes_reports_only_into_a_file(void **state)
 {
+	static const char *const json[] = {"leakmon check -j -o report -- true", "leakmon check -o report -- true",
+		"leakmon check --format json -o report -- true"};
 	struct lm_config config;
 	char *errors;
 
@@ -317,9 +345,50 @@ static void check_writes_json_only_into_a_file(void **state)
 	assert_int_equal(parse("leakmon check -j -- true", &config, &errors), 64);
 	assert_non_null(strstr(errors, "-o FILE"));
 	free(errors);
-	config = accepted("leakmon check -j -o report.json -- true");
-	assert_string_equal(config.output, "report.json");
+	assert_int_equal(parse("leakmon check --format pprof -- true", &config, &errors), 64);
+	assert_non_null(strstr(errors, "--format wants -o FILE"));
+	free(errors);
+	assert_int_equal(parse("leakmon check -p 1 -- true", &config, &errors), 64);
+	assert_non_null(strstr(errors, "the command and what it starts"));
+	free(errors);
+	for (size_t i = 0; i < sizeof(json) / sizeof(json[0]); i++) {
+		config = accepted(json[i]);
+		assert_string_equal(config.output, "report");
+		assert_int_equal(config.format, LM_FORMAT_JSON);
+		lm_opts_free(&config);
+	}
+	config = accepted("leakmon check --format text --top 3 -o report -- true");
+	assert_int_equal(config.format, LM_FORMAT_TEXT);
+	assert_int_equal(config.top, 3);
 	lm_opts_free(&config);
+}
+
+static void the_command_line_wins_over_the_file(void **state)
+{
+	static const struct {
+		const char *file, *options;
+		enum lm_format format;
+	} cases[] = {{"format: text\n", "-j", LM_FORMAT_JSON},
+		{"json: true\n", "--format collapsed", LM_FORMAT_COLLAPSED},
+		{"format: collapsed\n", "--format pprof", LM_FORMAT_PPROF}, {"json: true\n", "-v", LM_FORMAT_JSON},
+		{"format: collapsed\n", "-v", LM_FORMAT_COLLAPSED}};
+	char path[] = "/tmp/leakmon-opts-XXXXXX", line[256];
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lm_config config;
+
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(pwrite(fd, cases[i].file, strlen(cases[i].file), 0), strlen(cases[i].file));
+		snprintf(line, sizeof(line), "leakmon daemon --config %s %s", path, cases[i].options);
+		config = accepted(line);
+		assert_int_equal(config.format, cases[i].format);
+		lm_opts_free(&config);
+	}
+	close(fd);
+	unlink(path);
 }
 
 static void durations_are_read_to_their_end(void **state)
@@ -352,15 +421,17 @@ int main(void)
 		cmocka_unit_test(modes_and_options_come_in_any_order),
 		cmocka_unit_test(every_mode_is_known),
 		cmocka_unit_test(a_command_to_check_keeps_its_words_and_sets_the_scale),
-		cmocka_unit_test(check_writes_json_only_into_a_file),
+		cmocka_unit_test(check_writes_reports_only_into_a_file),
 		cmocka_unit_test(wrong_words_are_named_with_what_is_right),
 		cmocka_unit_test(each_option_sets_its_own),
+		cmocka_unit_test(the_limits_of_the_daemon_are_read_to_their_end),
 		cmocka_unit_test(words_may_come_first_whatever_the_environment),
 		cmocka_unit_test(long_options_may_be_cut_short_while_they_are_clear),
 		cmocka_unit_test(an_error_is_one_line_and_changes_nothing),
 		cmocka_unit_test(the_message_about_a_pid_is_a_lesson),
 		cmocka_unit_test(help_names_every_option_and_nothing_that_is_refused),
 		cmocka_unit_test(a_mode_takes_only_its_own_options),
+		cmocka_unit_test(the_command_line_wins_over_the_file),
 		cmocka_unit_test(durations_are_read_to_their_end),
 	};
 
