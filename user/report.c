@@ -67,18 +67,19 @@ int lm_report_stack(const struct lm_report *report, const struct lm_stack *stack
 	return 0;
 }
 
-/* The line of Python or Go that the place is known by, NULL if it is known by another. */
-static const struct lm_snapshot_frame *known_place(const struct lm_stack *stack, const struct lm_snapshot_frame *lines)
+/* The line that findings name: the metric, the history and the table then say the same. */
+static void fill_place(const struct lm_stack *stack, struct lm_snapshot_site *site)
 {
-	uint32_t function = 0;
-	const struct lm_frame *leaf = stack && stack->frames_len ? lm_place_leaf_frame(stack, &function) : NULL;
-	size_t at = leaf && leaf->golang ? function : 0;
+	const struct lm_frame *leaf;
+	uint32_t at;
 
-	if (!leaf || (!leaf->python && !leaf->golang))
-		return NULL;
+	if (!stack || !stack->frames_len)
+		return;
+	leaf = lm_place_leaf_frame(stack, &at);
 	for (size_t i = 0; stack->frames[i] != leaf; i++)
 		at += stack->frames[i]->functions_len ? stack->frames[i]->functions_len : 1;
-	return &lines[at];
+	site->place = &site->stack[at];
+	site->place_has_line = leaf->python || leaf->golang;
 }
 
 static int fill_stack(const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_site *site)
@@ -90,7 +91,7 @@ static int fill_stack(const struct lm_report *report, const struct lm_group *gro
 		site->stack_why = "deeper frames are left out";
 	if (lm_report_stack(report, group->stack, &site->stack, &site->stack_len))
 		return -ENOMEM;
-	site->place = known_place(group->stack, site->stack);
+	fill_place(group->stack, site);
 	return 0;
 }
 

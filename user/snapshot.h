@@ -147,8 +147,9 @@ struct lm_snapshot_site {
 	bool idle_pool;       /* known for idle workers: shown as such, below the rest */
 	const struct lm_snapshot_frame *stack;
 	size_t stack_len;
-	const struct lm_snapshot_frame *place; /* of stack: what the site is known by. NULL: what the names tell */
-	const char *stack_why;                 /* why the stack is missing or ends early, NULL if it is whole */
+	const struct lm_snapshot_frame *place;        /* of stack: what the site is known by. NULL: there is no stack */
+	bool place_has_line;                          /* of Python and Go, where people look for lines */
+	const char *stack_why;                        /* why the stack is missing or ends early, NULL if it is whole */
 	const struct lm_snapshot_creator *created_by; /* of goroutines, NULL = not known */
 	const struct lm_snapshot_channel *channel;    /* NULL: the members wait for none, or it is not known */
 	const char *shape;   /* of goroutines: what the site looks like in one line, NULL if there is nothing to say */

@@ -228,15 +228,16 @@ static void a_site_stands_in_the_table_by_the_place_that_the_report_gives(void *
 		{.function = "work", .module = "worker.py", .file = "/app/worker.py", .line = 12},
 	};
 	const struct lm_render_options window = {.columns = 130, .rows = 30};
-	struct lm_snapshot_site site = {.pid = 7, .comm = "app", .count = 3, .stack = stack, .stack_len = LEN(stack)};
+	struct lm_snapshot_site site = {
+		.pid = 7, .comm = "app", .count = 3, .stack = stack, .stack_len = LEN(stack), .place = &stack[3]};
 	struct lm_snapshot snapshot = {.sites = &site, .sites_len = 1};
 	char *text;
 
 	(void)state;
 	text = render_to_text(lm_render_text, &snapshot, &window);
-	assert_non_null(strstr(text, "app[7]   _PyEval_EvalFrameDefault  "));
+	assert_non_null(strstr(text, "app[7]   work     "));
 	free(text);
-	site.place = &stack[3];
+	site.place_has_line = true;
 	text = render_to_text(lm_render_text, &snapshot, &window);
 	assert_non_null(strstr(text, "app[7]   work (worker.py:12)  "));
 	free(text);

@@ -48,38 +48,10 @@ static bool is_named(const char *name)
 	return name && *name;
 }
 
-static bool begins_with_one_of(const char *text, const char *const *names, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (strncmp(text, names[i], strlen(names[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Frames that only wait on behalf of their caller, which is what a reader wants to know. */
-static bool only_waits(const struct lm_snapshot_frame *frame)
-{
-	static const char *const modules[] = {"libc.so", "libc-2", "libpthread", "ld-musl", "libc.musl", "[vdso]"};
-	static const char *const functions[] = {"std::", "core::", "pthread_", "__pthread_", "___pthread_", "__futex_",
-		"futex_", "__lll_", "__GI_", "runtime."};
-
-	if (frame->module && begins_with_one_of(frame->module, modules, sizeof(modules) / sizeof(modules[0])))
-		return true;
-	return frame->function &&
-	       begins_with_one_of(frame->function, functions, sizeof(functions) / sizeof(functions[0]));
-}
-
 const struct lm_snapshot_frame *lm_site_place(const struct lm_snapshot_site *site)
 {
 	if (site->place)
 		return site->place;
-	for (size_t i = 0; i < site->stack_len; i++) {
-		if (!only_waits(&site->stack[i]))
-			return &site->stack[i];
-	}
-	if (site->stack_len)
-		return &site->stack[0];
 	return site->kernel_stack_len ? &site->kernel_stack[0] : NULL;
 }
 
@@ -101,7 +73,18 @@ static size_t frame_width(const struct lm_snapshot_frame *frame)
 	       (size_t)snprintf(NULL, 0, "+0x%" PRIx64, frame->offset);
 }
 
-/* The place of a site. One that the report gives is of a program whose files are its modules: people look for lines. */
+static const char *base_name(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	return slash && slash[1] ? slash + 1 : file;
+}
+
+static bool shows_line(const struct lm_snapshot_site *site)
+{
+	return site->place_has_line && is_named(site->place->file) && site->place->line;
+}
+
 static void add_place(struct lm_page *page, const struct lm_snapshot_site *site)
 {
 	const struct lm_snapshot_frame *place = lm_site_place(site);
@@ -109,10 +92,10 @@ static void add_place(struct lm_page *page, const struct lm_snapshot_site *site)
 	if (!place)
 		return;
 	add_frame(page, place);
-	if (!site->place || !is_named(place->module) || !place->line)
+	if (!shows_line(site))
 		return;
 	lm_page_print(page, " (");
-	lm_page_add(page, place->module);
+	lm_page_add(page, base_name(place->file));
 	lm_page_print(page, ":%" PRIu32 ")", place->line);
 }
 
@@ -121,8 +104,9 @@ static size_t place_width(const struct lm_snapshot_site *site)
 	const struct lm_snapshot_frame *place = lm_site_place(site);
 	size_t width = place ? frame_width(place) : 0;
 
-	if (site->place && is_named(place->module) && place->line)
-		width += (size_t)snprintf(NULL, 0, " (:%" PRIu32 ")", place->line) + lm_page_width(place->module);
+	if (shows_line(site))
+		width += (size_t)snprintf(NULL, 0, " (:%" PRIu32 ")", place->line) +
+			 lm_page_width(base_name(place->file));
 	return width;
 }
 
@@ -363,10 +347,9 @@ static size_t run_of(const struct lm_snapshot_frame *frames, size_t len)
 static const char *file_that_fits(
 	const struct lm_page *page, const struct lm_render_options *options, const struct lm_snapshot_frame *frame)
 {
-	const char *base = strrchr(frame->file, '/');
 	size_t width = lm_page_column(page) + 2 + lm_page_width(frame->file) + strlen(":123456");
 
-	return base && base[1] && options->columns > 0 && width > (size_t)options->columns ? base + 1 : frame->file;
+	return options->columns > 0 && width > (size_t)options->columns ? base_name(frame->file) : frame->file;
 }
 
 static void add_source(
