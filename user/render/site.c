@@ -236,23 +236,26 @@ static void add_sentence(struct lm_page *page, const struct lm_snapshot *snapsho
 #define HEAD_MEDIAN "MEDIAN"
 #define HEAD_ARRIVED "IN"
 #define HEAD_DEPARTED "OUT"
+#define HEAD_REST "  WAITS ON  SITE"
 
 static size_t wider(size_t width, const char *head)
 {
 	return width > strlen(head) ? width : strlen(head);
 }
 
+/* Of a row of the table, but for its place. */
+static size_t width_of_others(const struct lm_site_widths *widths)
+{
+	return wider(widths->count, HEAD_COUNT) + wider(widths->oldest, HEAD_OLDEST) + wider(widths->rate, HEAD_RATE) +
+	       wider(widths->process, HEAD_PROCESS) + wider(widths->median, HEAD_MEDIAN) +
+	       wider(widths->arrived, HEAD_ARRIVED) + wider(widths->departed, HEAD_DEPARTED) + 7 * GAP;
+}
+
 void lm_site_fit(const struct lm_render_options *options, struct lm_site_widths *widths)
 {
-	size_t columns = options->columns > 0 ? (size_t)options->columns : 0, others;
+	size_t columns = options->columns > 0 ? (size_t)options->columns : 0, others = width_of_others(widths);
 
-	if (!columns || options->rows <= 0)
-		return;
-	others = wider(widths->count, HEAD_COUNT) + wider(widths->oldest, HEAD_OLDEST) +
-		 wider(widths->rate, HEAD_RATE) + wider(widths->process, HEAD_PROCESS) +
-		 wider(widths->median, HEAD_MEDIAN) + wider(widths->arrived, HEAD_ARRIVED) +
-		 wider(widths->departed, HEAD_DEPARTED) + 7 * GAP;
-	if (others + widths->place <= columns)
+	if (!columns || options->rows <= 0 || others + widths->place <= columns)
 		return;
 	widths->place = others + PLACE_MIN < columns ? columns - others : PLACE_MIN;
 }
@@ -280,9 +283,17 @@ static void add_row(struct lm_page *page, const struct lm_snapshot *snapshot, co
 	add_right(page, "  ", cells.departed.text, wider(widths->departed, HEAD_DEPARTED));
 }
 
+/* A row that ends with less than its heads would lose a number to the ellipsis. */
+static bool has_room_for_rest(int columns, const struct lm_site_widths *widths)
+{
+	size_t row = width_of_others(widths) + wider(widths->place, HEAD_PLACE);
+
+	return columns <= 0 || row + strlen(HEAD_REST) <= (size_t)columns;
+}
+
 size_t lm_site_compose_columns(struct lm_page *page, int columns, const struct lm_site_widths *widths)
 {
-	size_t column, mark;
+	size_t column;
 
 	lm_page_style(page, LM_STYLE_BOLD);
 	add_right(page, "", HEAD_COUNT, wider(widths->count, HEAD_COUNT));
@@ -297,10 +308,8 @@ size_t lm_site_compose_columns(struct lm_page *page, int columns, const struct l
 	add_right(page, "  ", HEAD_MEDIAN, wider(widths->median, HEAD_MEDIAN));
 	add_right(page, "  ", HEAD_ARRIVED, wider(widths->arrived, HEAD_ARRIVED));
 	add_right(page, "  ", HEAD_DEPARTED, wider(widths->departed, HEAD_DEPARTED));
-	mark = lm_page_mark(page);
-	lm_page_print(page, "  WAITS ON  SITE");
-	if (columns > 0 && lm_page_column(page) > (size_t)columns)
-		lm_page_rewind(page, mark);
+	if (has_room_for_rest(columns, widths))
+		lm_page_print(page, HEAD_REST);
 	return lm_page_end(page);
 }
 
@@ -506,25 +515,27 @@ static void compose_rest(struct lm_page *page, struct lm_site_view *view)
 int lm_site_compose(struct lm_page *page, const struct lm_snapshot *snapshot, const struct lm_render_options *options,
 	const struct lm_site_widths *widths, struct lm_site_view *view)
 {
-	bool cut;
+	bool whole = options->rows <= 0 || has_room_for_rest(options->columns, widths);
 
 	/* a line for each frame, the rest of the headline, why the stack ends, and a goroutine's three */
 	view->frames = calloc(view->site->stack_len + view->site->kernel_stack_len + 5, sizeof(*view->frames));
 	if (!view->frames)
 		return -ENOMEM;
 	add_headline(page, snapshot, options, widths, view);
-	lm_page_print(page, "  ");
-	add_wait(page, view->site);
-	add_site_and_finding(page, view);
-	cut = options->columns > 0 && lm_page_column(page) > (size_t)options->columns;
+	if (whole) {
+		lm_page_print(page, "  ");
+		add_wait(page, view->site);
+		add_site_and_finding(page, view);
+		whole = options->columns <= 0 || lm_page_column(page) <= (size_t)options->columns;
+	}
 	view->headline_alone = view->headline = lm_page_end(page);
-	if (cut) {
+	if (!whole) {
 		add_headline(page, snapshot, options, widths, view);
 		view->headline = lm_page_end(page);
 	}
 	view->body = lm_page_len(page);
 	view->body_len = 0;
-	if (cut)
+	if (!whole)
 		compose_rest(page, view);
 	compose_body(page, snapshot, options, view);
 	view->body_shown = view->body_len;
