@@ -243,6 +243,26 @@ static void a_site_stands_in_the_table_by_the_place_that_the_report_gives(void *
 	free(text);
 }
 
+static void the_worst_finding_stands_in_every_window(void **state)
+{
+	struct lm_snapshot lossy = leaky_snapshot;
+
+	(void)state;
+	lossy.losses = nameless_snapshot.losses;
+	for (int columns = 20; columns <= 100; columns += 20) {
+		for (int rows = 3; rows <= 40; rows++) {
+			struct lm_render_options options = {.columns = columns, .rows = rows};
+			const struct lm_snapshot *snapshot = rows % 2 ? &leaky_snapshot : &lossy;
+			char *text;
+
+			options.min_level = columns % 40 ? LM_LEVEL_SUSPECT : LM_LEVEL_CONFIRMED;
+			text = render_to_text(lm_render_text, snapshot, &options);
+			assert_non_null(strstr(text, "\nCONFIRMED "));
+			free(text);
+		}
+	}
+}
+
 static void sites_left_out_are_counted_in_every_window(void **state)
 {
 	struct lm_arena *arena = lm_arena_new();
@@ -643,6 +663,7 @@ int main(void)
 		cmocka_unit_test(nothing_that_a_terminal_acts_on_is_ever_written),
 		cmocka_unit_test(text_fits_every_window),
 		cmocka_unit_test(a_site_stands_in_the_table_by_the_place_that_the_report_gives),
+		cmocka_unit_test(the_worst_finding_stands_in_every_window),
 		cmocka_unit_test(sites_left_out_are_counted_in_every_window),
 		cmocka_unit_test(frames_left_out_are_counted_in_every_window),
 		cmocka_unit_test(frames_are_never_left_out_without_a_window),
