@@ -84,8 +84,10 @@ static int write_report(struct watch *watch)
 
 	if (!memory)
 		return -errno;
-	if (watch->is_live)
+	if (watch->is_live) {
 		lm_live_size(&watch->live, &options.columns, &options.rows);
+		options.hint = watch->live.keys ? "q quits" : "Ctrl-C quits";
+	}
 	error = renderers[watch->config->format](memory, &watch->last, &options);
 	if (fclose(memory) && !error)
 		error = -ENOMEM;

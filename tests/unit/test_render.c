@@ -61,10 +61,12 @@ static void golden_file_is_met(void **state)
 static const struct golden goldens[] = {
 	{"leaky.txt", lm_render_text, &leaky_snapshot, {.members = 5}},
 	{"leaky-color.txt", lm_render_text, &leaky_snapshot, {.members = 5, .color = true}},
-	{"leaky-60x20.txt", lm_render_text, &leaky_snapshot, {.members = 5, .columns = 60, .rows = 20}},
+	{"leaky-60x20.txt", lm_render_text, &leaky_snapshot,
+		{.members = 5, .columns = 60, .rows = 20, .hint = "q quits"}},
 	{"leaky-40.txt", lm_render_text, &leaky_snapshot, {.columns = 40}},
 	{"leaky-100x40.txt", lm_render_text, &leaky_snapshot, {.members = 5, .columns = 100, .rows = 40}},
-	{"leaky-160x24-color.txt", lm_render_text, &leaky_snapshot, {.columns = 160, .rows = 24, .color = true}},
+	{"leaky-160x24-color.txt", lm_render_text, &leaky_snapshot,
+		{.columns = 160, .rows = 24, .color = true, .hint = "q quits"}},
 	{"leaky-top1-likely.txt", lm_render_text, &leaky_snapshot, {.top = 1, .min_level = LM_LEVEL_LIKELY}},
 	{"leaky.json", lm_render_json, &leaky_snapshot, {.members = 2}},
 	{"leaky-top1-likely.json", lm_render_json, &leaky_snapshot, {.top = 1, .min_level = LM_LEVEL_LIKELY}},
@@ -74,7 +76,7 @@ static const struct golden goldens[] = {
 	{"hostile.json", lm_render_json, &hostile_snapshot, {.members = 5}},
 	{"hostile.collapsed", lm_render_collapsed, &hostile_snapshot, {.members = 5}},
 	{"go.txt", lm_render_text, &go_snapshot, {.members = 5}},
-	{"go-80x16.txt", lm_render_text, &go_snapshot, {.columns = 80, .rows = 16}},
+	{"go-80x16.txt", lm_render_text, &go_snapshot, {.columns = 80, .rows = 16, .hint = "q quits"}},
 	{"go.json", lm_render_json, &go_snapshot, {.members = 5}},
 	{"go.collapsed", lm_render_collapsed, &go_snapshot, {.members = 5}},
 	{"nameless.txt", lm_render_text, &nameless_snapshot, {.members = 5}},
@@ -180,8 +182,11 @@ static void text_fits_every_window(void **state)
 
 		for (int columns = 0; columns <= 130; columns += columns < 12 ? 1 : 7) {
 			for (int rows = 0; rows <= 60; rows++) {
-				struct lm_render_options options = {
-					.columns = columns, .rows = rows, .color = (rows + columns) % 2, .top = 20};
+				struct lm_render_options options = {.columns = columns,
+					.rows = rows,
+					.color = (rows + columns) % 2,
+					.top = 20,
+					.hint = "q quits"};
 				char *text = render_to_text(lm_render_text, snapshot, &options);
 				size_t lines = check_lines(text, &options, "window");
 

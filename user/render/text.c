@@ -374,7 +374,7 @@ static void write_report(struct report *report)
 
 static int compose(struct report *report)
 {
-	struct lm_parts parts = {report->page, report->snapshot, in_window(report)};
+	struct lm_parts parts = {report->page, report->snapshot, in_window(report) ? report->options : NULL};
 	int error;
 
 	report->heading = lm_parts_heading(&parts);
