@@ -117,24 +117,56 @@ static int explain_pid(pid_t pid, int error)
 	return EXIT_FAILED;
 }
 
-static int watch_process(struct lm_session *session, pid_t pid)
+/* Of a process that was there when it was opened. */
+static int explain_ended(pid_t pid)
+{
+	pid_t parent;
+
+	if (lm_proc_parent(PROC_ROOT, pid, &parent))
+		lm_error("-p %d: the process has just ended", pid);
+	else
+		lm_error("-p %d: the process has ended, and its parent (PID %d) has not waited for it", pid, parent);
+	return EXIT_FAILED;
+}
+
+static bool has_ended(int pidfd)
+{
+	return poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0) > 0;
+}
+
+static int watch_opened(struct lm_session *session, pid_t pid, int pidfd)
 {
 	uint64_t start_ns;
+	bool is_kernel_thread;
+	int error = lm_proc_start(PROC_ROOT, pid, &start_ns);
+
+	if (!error)
+		error = lm_proc_is_kernel_thread(PROC_ROOT, pid, &is_kernel_thread);
+	/* what was read is of the process behind the pidfd if that has not ended by now */
+	if (error == -ESRCH || has_ended(pidfd))
+		return explain_ended(pid);
+	if (!error && is_kernel_thread && !session->config->kernel_threads) {
+		lm_error("-p %d: that is a kernel thread; -k adds those", pid);
+		return EXIT_FAILED;
+	}
+	if (!error)
+		error = lm_monitor_watch_only(session->monitor, pid, start_ns);
+	if (error)
+		lm_error("-p %d: %s", pid, strerror(-error));
+	return error ? EXIT_FAILED : 0;
+}
+
+static int watch_process(struct lm_session *session, pid_t pid)
+{
 	int pidfd = syscall(SYS_pidfd_open, pid, 0);
-	int error;
+	int code;
 
 	if (pidfd < 0)
 		return explain_pid(pid, -errno);
-	error = lm_proc_start(PROC_ROOT, pid, &start_ns);
-	/* the start time is that of the process behind the pidfd if that has not ended by now */
-	if (!error && poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0) > 0)
-		error = -ESRCH;
-	if (!error)
-		error = lm_monitor_watch_only(session->monitor, pid, start_ns);
-	if (error) {
+	code = watch_opened(session, pid, pidfd);
+	if (code) {
 		close(pidfd);
-		lm_error("-p %d: %s", pid, error == -ESRCH ? "the process has just ended" : strerror(-error));
-		return EXIT_FAILED;
+		return code;
 	}
 	session->pidfds[session->pidfds_len++] = pidfd;
 	return 0;
@@ -680,7 +712,7 @@ void lm_session_save_memory(struct lm_session *session)
 bool lm_session_all_ended(const struct lm_session *session)
 {
 	for (size_t i = 0; i < session->pidfds_len; i++) {
-		if (poll(&(struct pollfd){.fd = session->pidfds[i], .events = POLLIN}, 1, 0) == 0)
+		if (!has_ended(session->pidfds[i]))
 			return false;
 	}
 	return session->pidfds_len > 0;
