@@ -53,6 +53,7 @@ struct lm_session {
 	struct lm_ksyms *ksyms;
 	int *pidfds; /* of the processes named with -p */
 	size_t pidfds_len;
+	bool *unmet; /* those that the first whole look has not met although they were there; NULL before it */
 	uint64_t looks_truncated, skipped_processes;
 	uint64_t locks_read_ns;
 	double scan_s;
@@ -323,6 +324,7 @@ void lm_session_close(struct lm_session *session)
 	for (size_t i = 0; i < session->pidfds_len; i++)
 		close(session->pidfds[i]);
 	free(session->pidfds);
+	free(session->unmet);
 	free(session);
 }
 
@@ -559,6 +561,32 @@ static int take_up(struct lm_session *session)
 	return error;
 }
 
+static bool is_known(struct lm_session *session, pid_t pid)
+{
+	struct lm_process *process = NULL;
+
+	while ((process = lm_monitor_next_process(session->monitor, process))) {
+		if (process->key.tgid == (uint32_t)pid)
+			return true;
+	}
+	return false;
+}
+
+/* Some machines list processes in /proc that they keep from the iterator of tasks. */
+static int find_unmet(struct lm_session *session)
+{
+	if (session->unmet)
+		return 0;
+	session->unmet = calloc(session->pidfds_len + 1, sizeof(*session->unmet));
+	if (!session->unmet)
+		return -ENOMEM;
+	for (size_t i = 0; i < session->pidfds_len; i++) {
+		session->unmet[i] = !is_known(session, session->config->pids[i]) && !has_ended(session->pidfds[i]);
+		session->skipped_processes += session->unmet[i];
+	}
+	return 0;
+}
+
 int lm_session_look(struct lm_session *session)
 {
 	int error = scan(session);
@@ -566,6 +594,8 @@ int lm_session_look(struct lm_session *session)
 	/* A stack counts only if its thread has not run while it was read: the next look tells. */
 	for (int round = 0; !error && round < CONFIRM_ROUNDS && unwind_all(session); round++)
 		error = scan(session);
+	if (!error)
+		error = find_unmet(session);
 	if (!error)
 		error = take_up(session);
 	if (!error && now_on(CLOCK_BOOTTIME) - session->locks_read_ns >= LOCKS_EVERY_NS)
@@ -645,6 +675,30 @@ static void fill_losses(struct lm_session *session, struct lm_snapshot_losses *l
 	losses->skipped_processes = session->skipped_processes;
 }
 
+static int add_notes_of_unmet(const struct lm_session *session, struct lm_snapshot *snapshot)
+{
+	size_t len = snapshot->notes_len;
+	const char **notes;
+
+	if (!session->unmet || !session->pidfds_len)
+		return 0;
+	notes = lm_arena_alloc(snapshot->arena, (len + session->pidfds_len) * sizeof(*notes));
+	if (!notes)
+		return -ENOMEM;
+	for (size_t i = 0; i < len; i++)
+		notes[i] = snapshot->notes[i];
+	for (size_t i = 0; i < session->pidfds_len; i++) {
+		if (session->unmet[i])
+			notes[len++] = lm_arena_format(snapshot->arena,
+				"process %d is there, but the kernel does not show it to BPF programs: it is not "
+				"watched",
+				session->config->pids[i]);
+	}
+	snapshot->notes = notes;
+	snapshot->notes_len = len;
+	return 0;
+}
+
 /* A look that is cut short is told of by the next one; then nobody is said to be gone. */
 static int analyse_locks(struct lm_session *session)
 {
@@ -671,6 +725,8 @@ int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot
 	memset(snapshot, 0, sizeof(*snapshot));
 	if (!error)
 		error = lm_report_build(session->monitor, now_ns, wall_offset_ns, snapshot);
+	if (!error)
+		error = add_notes_of_unmet(session, snapshot);
 	if (error) {
 		lm_snapshot_free(snapshot);
 		return error;

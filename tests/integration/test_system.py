@@ -48,6 +48,19 @@ def one_that_ended_and_is_not_reaped_is_named_with_its_parent(t):
 
 
 @test()
+def a_process_that_the_kernel_does_not_show_is_a_loss(t):
+    if 1 in {process["pid"] for process in snapshot(t, "--min-blocked", "1ms")["processes"]}:
+        raise Skip("this kernel shows every process")
+    shown = t.blocker("waits")
+    report = snapshot(t, "-p", f"1,{shown.pid}", "--min-blocked", "1ms")
+    check_equal(report["losses"]["skipped_processes"], 1, "skipped_processes", report)
+    check_equal(report["complete"], False, "complete", report)
+    check(any(note.startswith("process 1 ") for note in report["notes"]), "a note says which", report["notes"])
+    report = snapshot(t, "-p", shown.pid, "--min-blocked", "1ms")
+    check_equal(report["losses"]["skipped_processes"], 0, "of those that are shown none", report)
+
+
+@test()
 def a_kernel_thread_by_its_pid_needs_k(t):
     if harness.read_text("/proc/2/comm").strip() != "kthreadd":
         raise Skip("no kernel threads are seen here")
