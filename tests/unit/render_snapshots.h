@@ -122,6 +122,8 @@ static const struct lm_snapshot_member leak_members[] = {
 		.last_futex_wake = {.object = 0x5581c2a0e280, .at_ns = AGO(3081), .result = 1}},
 };
 
+static const struct lm_snapshot_owner lock_owner = {.id = 1300, .comm = "flusher", .waits_in = "Store::flush"};
+
 static const struct lm_snapshot_site leaky_sites[] = {
 	{.site = LEAK_SITE,
 		.pid = 1234,
@@ -150,7 +152,8 @@ static const struct lm_snapshot_site leaky_sites[] = {
 			.has_object = true,
 			.object = 0x558100000040,
 			.objects = 1,
-			.detail = "pthread_mutex_lock"},
+			.detail = "pthread_mutex_lock",
+			.owner = &lock_owner},
 		.count = 1499,
 		.arrived = 1499,
 		.departed = 12,
@@ -374,6 +377,8 @@ static const struct lm_snapshot_member hostile_members[] = {{.id = 9,
 	.longest_wait_s = NAN,
 	.waits = -1}};
 
+static const struct lm_snapshot_owner hostile_owner = {.id = UINT32_MAX, .comm = ESC_NAME};
+
 static const struct lm_snapshot_site hostile_sites[] = {
 	{.site = UINT64_MAX,
 		.pid = 4294967295u,
@@ -382,7 +387,8 @@ static const struct lm_snapshot_site hostile_sites[] = {
 			.has_object = true,
 			.object = UINT64_MAX,
 			.objects = 2,
-			.detail = "x\r\ny"},
+			.detail = "x\r\ny",
+			.owner = &hostile_owner},
 		.count = INT64_MAX,
 		.arrived = INT64_MAX,
 		.departed = INT64_MAX,

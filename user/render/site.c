@@ -456,6 +456,25 @@ static void compose_why(struct lm_page *page, struct lm_site_view *view)
 	end_body_line(page, view, 0);
 }
 
+static void compose_owner(struct lm_page *page, struct lm_site_view *view)
+{
+	const struct lm_snapshot_owner *owner = view->site->wait.owner;
+
+	if (!owner)
+		return;
+	lm_page_print(page, "%*s%s TID %" PRIu64 " (", INDENT, "",
+		view->site->wait.wait_class == LM_WAIT_FUTEX_JOIN ? "waits for the end of" : "held by", owner->id);
+	lm_page_add(page, owner->comm);
+	lm_page_print(page, "), which ");
+	if (owner->waits_in) {
+		lm_page_print(page, "waits in ");
+		lm_page_add(page, owner->waits_in);
+	} else {
+		lm_page_print(page, "runs, or has waited for a moment only");
+	}
+	end_body_line(page, view, 0);
+}
+
 static void compose_goroutine_head(struct lm_page *page, const struct lm_snapshot *snapshot, struct lm_site_view *view)
 {
 	if (is_named(view->site->shape)) {
@@ -490,6 +509,7 @@ static void compose_body(struct lm_page *page, const struct lm_snapshot *snapsho
 {
 	bool is_go = view->site->kind == LM_SITE_GOROUTINE;
 
+	compose_owner(page, view);
 	if (is_go)
 		compose_goroutine_head(page, snapshot, view);
 	if (view->site->stack_len) {
@@ -517,8 +537,8 @@ int lm_site_compose(struct lm_page *page, const struct lm_snapshot *snapshot, co
 {
 	bool whole = options->rows <= 0 || has_room_for_rest(options->columns, widths);
 
-	/* a line for each frame, the rest of the headline, why the stack ends, and a goroutine's three */
-	view->frames = calloc(view->site->stack_len + view->site->kernel_stack_len + 5, sizeof(*view->frames));
+	/* a line for each frame, the rest of the headline, the owner, why the stack ends, and a goroutine's three */
+	view->frames = calloc(view->site->stack_len + view->site->kernel_stack_len + 6, sizeof(*view->frames));
 	if (!view->frames)
 		return -ENOMEM;
 	add_headline(page, snapshot, options, widths, view);
