@@ -88,7 +88,7 @@ SCHEMA = {
         "unavailable": [{"what": "text", "why": "text"}]}],
     "sites": [{
         "site": "site", "pid": "positive", "kind": "thread kind",
-        "wait": {"class": "class", "object": "object?", "objects": "count?", "detail": "text?", "owner": "any"},
+        "wait": {"class": "class", "object": "object?", "objects": "count?", "detail": "text?"},
         "count": "positive", "arrived": "count?", "departed": "count?",
         "oldest_blocked_since": "time?", "newest_blocked_since": "time?", "median_blocked_s": "duration?",
         "rate_per_h": "number?", "stack": [USER_FRAME],
