@@ -22,9 +22,18 @@
 #define CGROUP_BYTES (64 * 1024)
 #define CONTAINER_ID_LEN 64
 #define NS_PER_S 1000000000ull
+#define PF_KTHREAD 0x00200000 /* of the flags; as kernels from 2.6.27 have it */
 
 /* Fields of /proc/PID/stat as proc(5) numbers them; those after the name. */
-enum stat_field { STAT_UTIME = 14, STAT_STIME = 15, STAT_NUM_THREADS = 20, STAT_STARTTIME = 22, STAT_RSS = 24 };
+enum stat_field {
+	STAT_PPID = 4,
+	STAT_FLAGS = 9,
+	STAT_UTIME = 14,
+	STAT_STIME = 15,
+	STAT_NUM_THREADS = 20,
+	STAT_STARTTIME = 22,
+	STAT_RSS = 24
+};
 #define STAT_FIRST 3 /* state, the first one after the name */
 
 int lm_proc_path(const char *proc_root, pid_t pid, const char *name, char path[PATH_MAX])
@@ -123,6 +132,30 @@ static int read_stat(
 		found++;
 	}
 	return found == fields_len ? 0 : -EBADMSG;
+}
+
+int lm_proc_parent(const char *proc_root, pid_t pid, pid_t *parent)
+{
+	static const enum stat_field fields[] = {STAT_PPID};
+	uint64_t number;
+	int error = read_stat(proc_root, pid, fields, &number, 1);
+
+	if (error)
+		return error;
+	*parent = number;
+	return 0;
+}
+
+int lm_proc_is_kernel_thread(const char *proc_root, pid_t pid, bool *is_kernel_thread)
+{
+	static const enum stat_field fields[] = {STAT_FLAGS};
+	uint64_t flags;
+	int error = read_stat(proc_root, pid, fields, &flags, 1);
+
+	if (error)
+		return error;
+	*is_kernel_thread = flags & PF_KTHREAD;
+	return 0;
 }
 
 int lm_proc_start(const char *proc_root, pid_t pid, uint64_t *start_ns)

@@ -35,6 +35,9 @@ void lm_maps_free(struct lm_maps *maps);
 
 /* Start time of the process in CLOCK_BOOTTIME ns, in steps of a clock tick (10 ms), as /proc/PID/stat gives it. */
 int lm_proc_start(const char *proc_root, pid_t pid, uint64_t *start_ns);
+/* The process that must wait for this one. */
+int lm_proc_parent(const char *proc_root, pid_t pid, pid_t *parent);
+int lm_proc_is_kernel_thread(const char *proc_root, pid_t pid, bool *is_kernel_thread);
 int lm_proc_comm(const char *proc_root, pid_t pid, char comm[16]);
 /* The executable's path, without " (deleted)"; to be freed. */
 int lm_proc_exe(const char *proc_root, pid_t pid, char **path);

@@ -14,6 +14,9 @@
 /* A site grows if so many more came than left, and they are a part of it that one sees. */
 #define GROWTH_MIN 8
 #define GROWTH_SHARE 20
+/* Threads that are looked at for the owners of locks, for the worst sites first: a hostile process may have as many
+ * sites as threads. */
+#define OWNER_VISITS 200000
 #define FEW_MEMBERS 64 /* found in one pass over all; more are sorted */
 
 int64_t lm_report_wall_time(const struct lm_report *report, uint64_t boot_ns)
@@ -70,18 +73,19 @@ int lm_report_stack(const struct lm_report *report, const struct lm_stack *stack
 	return 0;
 }
 
-/* The line of Python or Go that the place is known by, NULL if it is known by another. */
-static const struct lm_snapshot_frame *known_place(const struct lm_stack *stack, const struct lm_snapshot_frame *lines)
+/* The line that findings name: the metric, the history and the table then say the same. */
+static void fill_place(const struct lm_stack *stack, struct lm_snapshot_site *site)
 {
-	uint32_t function = 0;
-	const struct lm_frame *leaf = stack && stack->frames_len ? lm_place_leaf_frame(stack, &function) : NULL;
-	size_t at = leaf && leaf->golang ? function : 0;
+	const struct lm_frame *leaf;
+	uint32_t at;
 
-	if (!leaf || (!leaf->python && !leaf->golang))
-		return NULL;
+	if (!stack || !stack->frames_len)
+		return;
+	leaf = lm_place_leaf_frame(stack, &at);
 	for (size_t i = 0; stack->frames[i] != leaf; i++)
 		at += stack->frames[i]->functions_len ? stack->frames[i]->functions_len : 1;
-	return &lines[at];
+	site->place = &site->stack[at];
+	site->place_has_line = leaf->python || leaf->golang;
 }
 
 static int fill_stack(const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_site *site)
@@ -93,7 +97,7 @@ static int fill_stack(const struct lm_report *report, const struct lm_group *gro
 		site->stack_why = "deeper frames are left out";
 	if (lm_report_stack(report, group->stack, &site->stack, &site->stack_len))
 		return -ENOMEM;
-	site->place = known_place(group->stack, site->stack);
+	fill_place(group->stack, site);
 	return 0;
 }
 
@@ -344,6 +348,7 @@ static int fill_sites(const struct lm_report *report)
 	struct lm_group **groups = lm_arena_alloc(report->arena, table_len * sizeof(*groups));
 	struct lm_snapshot_site *sites;
 	struct lm_group *group;
+	size_t visits_left = OWNER_VISITS;
 	int error = 0;
 
 	if (!groups && table_len)
@@ -358,8 +363,11 @@ static int fill_sites(const struct lm_report *report)
 	if (error || (!sites && len))
 		return -ENOMEM;
 	qsort(groups, len, sizeof(*groups), compare_groups);
-	for (size_t i = 0; i < len && !error; i++)
+	for (size_t i = 0; i < len && !error; i++) {
 		error = fill_site(report, groups[i], &sites[i]);
+		if (!error)
+			error = lm_report_owner(report, groups[i], &visits_left, &sites[i]);
+	}
 	report->out->sites = sites;
 	report->out->sites_len = len;
 	report->out->totals.sites = len;

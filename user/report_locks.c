@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include <utlist.h>
+
 #include "user/report_build.h"
 
+#define TCB_BYTES 4096 /* glibc's struct pthread is 2304 bytes */
 #define CIRCLE_WORDS 8 /* members of a circle in its sentence; all are below it */
 
 static const char *thread_place(const struct lm_report *report, const struct lm_thread *thread)
@@ -161,4 +164,66 @@ int lm_report_lock(
 	else
 		describe_deadlock(report, lock, finding);
 	return lock->type == LM_FINDING_DEADLOCK ? fill_cycle(report, lock, finding) : 0;
+}
+
+/* --- owners of locks that there is no finding about --- */
+
+static const struct lm_thread *first_that_knows(const struct lm_group *group)
+{
+	for (int64_t i = 0; i < group->count; i++) {
+		const struct lm_thread *thread = lm_thread_of(group->residents[i]);
+
+		if (thread->lock && thread->lock->last_read_ns)
+			return thread;
+	}
+	return NULL;
+}
+
+static bool is_owner(const struct lm_thread *thread, const struct lm_thread *waiter)
+{
+	const struct lm_lock_wait *lock = waiter->lock;
+
+	if (lock->read.layout == LM_OWNER_THREAD)
+		return thread != waiter && thread->fs_base && lock->read.word >= thread->fs_base &&
+		       lock->read.word < thread->fs_base + TCB_BYTES;
+	return thread->own_tid && thread->own_tid == lock->owner.tid && !lock->owner.owner_died;
+}
+
+static const struct lm_thread *find_owner(const struct lm_thread *waiter)
+{
+	const struct lm_thread *thread;
+
+	DL_FOREACH(waiter->process->threads, thread)
+	{
+		if (is_owner(thread, waiter))
+			return thread;
+	}
+	return NULL;
+}
+
+int lm_report_owner(const struct lm_report *report, const struct lm_group *group, size_t *visits_left,
+	struct lm_snapshot_site *site)
+{
+	size_t visits = group->process->threads_len;
+	const struct lm_thread *waiter, *thread;
+	struct lm_snapshot_owner *owner;
+
+	if (group->kind != LM_SITE_THREAD || group->objects != 1)
+		return 0;
+	waiter = first_that_knows(group);
+	if (!waiter || visits > *visits_left)
+		return 0;
+	*visits_left -= visits;
+	thread = find_owner(waiter);
+	if (!thread)
+		return 0;
+	owner = lm_arena_alloc(report->arena, sizeof(*owner));
+	if (!owner)
+		return -ENOMEM;
+	owner->id = thread->tid;
+	owner->comm = lm_arena_text(report->arena, thread->comm);
+	if (thread->resident.group)
+		owner->waits_in = lm_report_text_place(report, thread->resident.group);
+	site->wait.owner = owner;
+	return 0;
 }

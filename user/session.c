@@ -54,6 +54,7 @@ struct lm_session {
 	struct lm_ksyms *ksyms;
 	int *pidfds; /* of the processes named with -p */
 	size_t pidfds_len;
+	bool *unmet; /* those that the first whole look has not met although they were there; NULL before it */
 	uint64_t looks_truncated, skipped_processes;
 	uint64_t locks_read_ns;
 	double scan_s;
@@ -118,24 +119,56 @@ static int explain_pid(pid_t pid, int error)
 	return EXIT_FAILED;
 }
 
-static int watch_process(struct lm_session *session, pid_t pid)
+/* Of a process that was there when it was opened. */
+static int explain_ended(pid_t pid)
+{
+	pid_t parent;
+
+	if (lm_proc_parent(PROC_ROOT, pid, &parent))
+		lm_error("-p %d: the process has just ended", pid);
+	else
+		lm_error("-p %d: the process has ended, and its parent (PID %d) has not waited for it", pid, parent);
+	return EXIT_FAILED;
+}
+
+static bool has_ended(int pidfd)
+{
+	return poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0) > 0;
+}
+
+static int watch_opened(struct lm_session *session, pid_t pid, int pidfd)
 {
 	uint64_t start_ns;
+	bool is_kernel_thread;
+	int error = lm_proc_start(PROC_ROOT, pid, &start_ns);
+
+	if (!error)
+		error = lm_proc_is_kernel_thread(PROC_ROOT, pid, &is_kernel_thread);
+	/* what was read is of the process behind the pidfd if that has not ended by now */
+	if (error == -ESRCH || has_ended(pidfd))
+		return explain_ended(pid);
+	if (!error && is_kernel_thread && !session->config->kernel_threads) {
+		lm_error("-p %d: that is a kernel thread; -k adds those", pid);
+		return EXIT_FAILED;
+	}
+	if (!error)
+		error = lm_monitor_watch_only(session->monitor, pid, start_ns);
+	if (error)
+		lm_error("-p %d: %s", pid, strerror(-error));
+	return error ? EXIT_FAILED : 0;
+}
+
+static int watch_process(struct lm_session *session, pid_t pid)
+{
 	int pidfd = syscall(SYS_pidfd_open, pid, 0);
-	int error;
+	int code;
 
 	if (pidfd < 0)
 		return explain_pid(pid, -errno);
-	error = lm_proc_start(PROC_ROOT, pid, &start_ns);
-	/* the start time is that of the process behind the pidfd if that has not ended by now */
-	if (!error && poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0) > 0)
-		error = -ESRCH;
-	if (!error)
-		error = lm_monitor_watch_only(session->monitor, pid, start_ns);
-	if (error) {
+	code = watch_opened(session, pid, pidfd);
+	if (code) {
 		close(pidfd);
-		lm_error("-p %d: %s", pid, error == -ESRCH ? "the process has just ended" : strerror(-error));
-		return EXIT_FAILED;
+		return code;
 	}
 	session->pidfds[session->pidfds_len++] = pidfd;
 	return 0;
@@ -292,6 +325,7 @@ void lm_session_close(struct lm_session *session)
 	for (size_t i = 0; i < session->pidfds_len; i++)
 		close(session->pidfds[i]);
 	free(session->pidfds);
+	free(session->unmet);
 	free(session);
 }
 
@@ -528,6 +562,32 @@ static int take_up(struct lm_session *session)
 	return error;
 }
 
+static bool is_known(struct lm_session *session, pid_t pid)
+{
+	struct lm_process *process = NULL;
+
+	while ((process = lm_monitor_next_process(session->monitor, process))) {
+		if (process->key.tgid == (uint32_t)pid)
+			return true;
+	}
+	return false;
+}
+
+/* Some machines list processes in /proc that they keep from the iterator of tasks. */
+static int find_unmet(struct lm_session *session)
+{
+	if (session->unmet)
+		return 0;
+	session->unmet = calloc(session->pidfds_len + 1, sizeof(*session->unmet));
+	if (!session->unmet)
+		return -ENOMEM;
+	for (size_t i = 0; i < session->pidfds_len; i++) {
+		session->unmet[i] = !is_known(session, session->config->pids[i]) && !has_ended(session->pidfds[i]);
+		session->skipped_processes += session->unmet[i];
+	}
+	return 0;
+}
+
 int lm_session_look(struct lm_session *session)
 {
 	int error = scan(session);
@@ -535,6 +595,8 @@ int lm_session_look(struct lm_session *session)
 	/* A stack counts only if its thread has not run while it was read: the next look tells. */
 	for (int round = 0; !error && round < CONFIRM_ROUNDS && unwind_all(session); round++)
 		error = scan(session);
+	if (!error)
+		error = find_unmet(session);
 	if (!error)
 		error = take_up(session);
 	if (!error && now_on(CLOCK_BOOTTIME) - session->locks_read_ns >= LOCKS_EVERY_NS)
@@ -614,6 +676,30 @@ static void fill_losses(struct lm_session *session, struct lm_snapshot_losses *l
 	losses->skipped_processes = session->skipped_processes;
 }
 
+static int add_notes_of_unmet(const struct lm_session *session, struct lm_snapshot *snapshot)
+{
+	size_t len = snapshot->notes_len;
+	const char **notes;
+
+	if (!session->unmet || !session->pidfds_len)
+		return 0;
+	notes = lm_arena_alloc(snapshot->arena, (len + session->pidfds_len) * sizeof(*notes));
+	if (!notes)
+		return -ENOMEM;
+	for (size_t i = 0; i < len; i++)
+		notes[i] = snapshot->notes[i];
+	for (size_t i = 0; i < session->pidfds_len; i++) {
+		if (session->unmet[i])
+			notes[len++] = lm_arena_format(snapshot->arena,
+				"process %d is there, but the kernel does not show it to BPF programs: it is not "
+				"watched",
+				session->config->pids[i]);
+	}
+	snapshot->notes = notes;
+	snapshot->notes_len = len;
+	return 0;
+}
+
 /* A look that is cut short is told of by the next one; then nobody is said to be gone. */
 static int analyse_locks(struct lm_session *session)
 {
@@ -648,6 +734,8 @@ int lm_session_report(struct lm_session *session, bool final, struct lm_snapshot
 	memset(snapshot, 0, sizeof(*snapshot));
 	if (!error)
 		error = lm_report_build(session->monitor, now_ns, wall_offset_ns, snapshot);
+	if (!error)
+		error = add_notes_of_unmet(session, snapshot);
 	if (error) {
 		lm_snapshot_free(snapshot);
 		return error;
@@ -689,7 +777,7 @@ void lm_session_save_memory(struct lm_session *session)
 bool lm_session_all_ended(const struct lm_session *session)
 {
 	for (size_t i = 0; i < session->pidfds_len; i++) {
-		if (poll(&(struct pollfd){.fd = session->pidfds[i], .events = POLLIN}, 1, 0) == 0)
+		if (!has_ended(session->pidfds[i]))
 			return false;
 	}
 	return session->pidfds_len > 0;

@@ -126,6 +126,13 @@ struct lm_snapshot_channel {
 	int64_t senders, receivers; /* goroutines that wait on each side */
 };
 
+/* The thread that holds the one lock that all members wait for, or whose end they wait for. */
+struct lm_snapshot_owner {
+	uint64_t id;
+	const char *comm;
+	const char *waits_in; /* where it is blocked itself; NULL: it runs, or has waited for a moment only */
+};
+
 struct lm_snapshot_site {
 	uint64_t site; /* printed as 16 hex digits */
 	uint32_t pid;
@@ -136,8 +143,9 @@ struct lm_snapshot_site {
 		bool has_object;
 		uint64_t object; /* of the first member; an address, or a descriptor when object_is_fd */
 		bool object_is_fd;
-		int64_t objects;    /* how many different ones the members wait on, -1 = not known */
-		const char *detail; /* "pthread_cond_wait", "read", NULL */
+		int64_t objects;                       /* how many different ones the members wait on, -1 = not known */
+		const char *detail;                    /* "pthread_cond_wait", "read", NULL */
+		const struct lm_snapshot_owner *owner; /* NULL: there is none, or it is not known */
 	} wait;
 	int64_t count, arrived, departed;
 	int64_t oldest_blocked_since_ns, newest_blocked_since_ns;
@@ -147,8 +155,9 @@ struct lm_snapshot_site {
 	bool idle_pool;       /* known for idle workers: shown as such, below the rest */
 	const struct lm_snapshot_frame *stack;
 	size_t stack_len;
-	const struct lm_snapshot_frame *place; /* of stack: what the site is known by. NULL: what the names tell */
-	const char *stack_why;                 /* why the stack is missing or ends early, NULL if it is whole */
+	const struct lm_snapshot_frame *place;        /* of stack: what the site is known by. NULL: there is no stack */
+	bool place_has_line;                          /* of Python and Go, where people look for lines */
+	const char *stack_why;                        /* why the stack is missing or ends early, NULL if it is whole */
 	const struct lm_snapshot_creator *created_by; /* of goroutines, NULL = not known */
 	const struct lm_snapshot_channel *channel;    /* NULL: the members wait for none, or it is not known */
 	const char *shape;   /* of goroutines: what the site looks like in one line, NULL if there is nothing to say */

@@ -72,8 +72,10 @@ static int write_report(struct watch *watch)
 	char *text;
 	int error;
 
-	if (watch->is_live)
+	if (watch->is_live) {
 		lm_live_size(&watch->live, &options.columns, &options.rows);
+		options.hint = watch->live.keys ? "q quits" : "Ctrl-C quits";
+	}
 	error = lm_formats_render(format, &watch->last, &options, &text, &len);
 	if (error)
 		return error;

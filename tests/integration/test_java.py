@@ -81,6 +81,7 @@ def java_stacks_are_what_the_jvm_says_they_are(t, name, options, rounds):
         check_equal(site.get("stack_why"), None, f"the stack of {thread} is whole", site)
         own = [function for function, _, _ in java_frames(site) if not RUNTIME.match(function)]
         check_equal(own[0], f"{PROGRAM}.{LEAVES[thread]}", f"the innermost method of the program in {thread}", site)
+        check_equal(site["stack"][site["place"]]["function"], own[0], f"which {thread} is known by", site)
     for site in report["sites"]:
         check(not any(frame["module"] == "[anon]" for frame in site["stack"]), "code without a name", site)
 

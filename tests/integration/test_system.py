@@ -39,6 +39,38 @@ def processes_that_ended_and_are_not_reaped_are_no_loss(t):
 
 
 @test()
+def one_that_ended_and_is_not_reaped_is_named_with_its_parent(t):
+    ended = t.blocker("waits")
+    os.kill(ended.pid, signal.SIGKILL)
+    poll(10, "it has ended", lambda: not is_alive(ended.pid))
+    result = run(t, "snapshot", "-p", ended.pid, code=2)
+    check(f"-p {ended.pid}" in result.messages() and f"PID {os.getpid()}" in result.messages(), "both", result.messages())
+
+
+@test()
+def a_process_that_the_kernel_does_not_show_is_a_loss(t):
+    if 1 in {process["pid"] for process in snapshot(t, "--min-blocked", "1ms")["processes"]}:
+        raise Skip("this kernel shows every process")
+    shown = t.blocker("waits")
+    report = snapshot(t, "-p", f"1,{shown.pid}", "--min-blocked", "1ms")
+    check_equal(report["losses"]["skipped_processes"], 1, "skipped_processes", report)
+    check_equal(report["complete"], False, "complete", report)
+    check(any(note.startswith("process 1 ") for note in report["notes"]), "a note says which", report["notes"])
+    report = snapshot(t, "-p", shown.pid, "--min-blocked", "1ms")
+    check_equal(report["losses"]["skipped_processes"], 0, "of those that are shown none", report)
+
+
+@test()
+def a_kernel_thread_by_its_pid_needs_k(t):
+    if harness.read_text("/proc/2/comm").strip() != "kthreadd":
+        raise Skip("no kernel threads are seen here")
+    result = run(t, "snapshot", "-p", 2, code=2)
+    check("kernel thread" in result.messages() and "-k" in result.messages(), "what it is, what to do", result.messages())
+    report = snapshot(t, "-k", "-p", 2, "--min-blocked", "1ms")
+    check_equal([process["pid"] for process in report["processes"]], [2], "with -k", report)
+
+
+@test()
 def the_helper_that_reads_stacks_is_listed_without_its_own(t):
     reports = parse_lines(run(t, "-j", "--min-blocked", "1ms", "0.2", "5").out)
     helpers = [process for process in reports[-1]["processes"]

@@ -39,7 +39,7 @@ static const struct lm_change history_changes[] = {
 	{                                                                                                              \
 		.site = LEAK_SITE, .pid = (pid_), .comm = (comm_), .count = (count_), .arrived = (count_),             \
 		.wait = {.wait_class = LM_WAIT_FUTEX_COND}, .oldest_blocked_since_ns = AGO(7300),                      \
-		ARRAY(stack, leak_stack)                                                                               \
+		ARRAY(stack, leak_stack), .place = &leak_stack[2]                                                      \
 	}
 static const struct lm_snapshot_site history_sites_before[] = {HISTORY_LEAK(1234, "leaky", 100)};
 static const struct lm_snapshot_site history_sites_after[] = {

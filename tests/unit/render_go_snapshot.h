@@ -67,6 +67,8 @@ static const struct lm_snapshot_site go_sites[] = {
 		.sum_blocked_s = 1878240,
 		.rate_per_h = 1440,
 		ARRAY(stack, sender_stack),
+		.place = &sender_stack[2],
+		.place_has_line = true,
 		.created_by = &sender_creator,
 		.channel = &sender_channel,
 		.shape = "1,204 goroutines wait to send, each on a channel of its own (len 0, cap 0), nobody receives",
@@ -81,6 +83,8 @@ static const struct lm_snapshot_site go_sites[] = {
 		.median_blocked_s = NAN,
 		.rate_per_h = NAN,
 		ARRAY(stack, parked_stack),
+		.place = &parked_stack[0],
+		.place_has_line = true,
 		.stack_bytes = -1},
 };
 

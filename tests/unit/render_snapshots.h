@@ -122,6 +122,8 @@ static const struct lm_snapshot_member leak_members[] = {
 		.last_futex_wake = {.object = 0x5581c2a0e280, .at_ns = AGO(3081), .result = 1}},
 };
 
+static const struct lm_snapshot_owner lock_owner = {.id = 1300, .comm = "flusher", .waits_in = "Store::flush"};
+
 static const struct lm_snapshot_site leaky_sites[] = {
 	{.site = LEAK_SITE,
 		.pid = 1234,
@@ -140,6 +142,7 @@ static const struct lm_snapshot_site leaky_sites[] = {
 		.sum_blocked_s = 780250,
 		.rate_per_h = 102.857142857,
 		ARRAY(stack, leak_stack),
+		.place = &leak_stack[2],
 		ARRAY(kernel_stack, futex_kernel_stack),
 		ARRAY(members, leak_members)},
 	{.site = LOCK_SITE,
@@ -149,7 +152,8 @@ static const struct lm_snapshot_site leaky_sites[] = {
 			.has_object = true,
 			.object = 0x558100000040,
 			.objects = 1,
-			.detail = "pthread_mutex_lock"},
+			.detail = "pthread_mutex_lock",
+			.owner = &lock_owner},
 		.count = 1499,
 		.arrived = 1499,
 		.departed = 12,
@@ -159,6 +163,7 @@ static const struct lm_snapshot_site leaky_sites[] = {
 		.sum_blocked_s = 22485,
 		.rate_per_h = 171314.3,
 		ARRAY(stack, lock_stack),
+		.place = &lock_stack[2],
 		ARRAY(kernel_stack, futex_kernel_stack)},
 	{.site = 3,
 		.pid = 1234,
@@ -177,7 +182,8 @@ static const struct lm_snapshot_site leaky_sites[] = {
 		.sum_blocked_s = 57616.5,
 		.rate_per_h = 0,
 		.idle_pool = true,
-		ARRAY(stack, pool_stack)},
+		ARRAY(stack, pool_stack),
+		.place = &pool_stack[1]},
 	{.site = 4,
 		.pid = 1234,
 		.comm = "leaky",
@@ -195,6 +201,7 @@ static const struct lm_snapshot_site leaky_sites[] = {
 		.sum_blocked_s = 0.25,
 		.rate_per_h = NAN,
 		ARRAY(stack, poll_stack),
+		.place = &poll_stack[1],
 		.stack_why = "the saved part of the stack is full"},
 };
 
@@ -370,6 +377,8 @@ static const struct lm_snapshot_member hostile_members[] = {{.id = 9,
 	.longest_wait_s = NAN,
 	.waits = -1}};
 
+static const struct lm_snapshot_owner hostile_owner = {.id = UINT32_MAX, .comm = ESC_NAME};
+
 static const struct lm_snapshot_site hostile_sites[] = {
 	{.site = UINT64_MAX,
 		.pid = 4294967295u,
@@ -378,7 +387,8 @@ static const struct lm_snapshot_site hostile_sites[] = {
 			.has_object = true,
 			.object = UINT64_MAX,
 			.objects = 2,
-			.detail = "x\r\ny"},
+			.detail = "x\r\ny",
+			.owner = &hostile_owner},
 		.count = INT64_MAX,
 		.arrived = INT64_MAX,
 		.departed = INT64_MAX,
@@ -388,6 +398,7 @@ static const struct lm_snapshot_site hostile_sites[] = {
 		.sum_blocked_s = 1e300,
 		.rate_per_h = -1e300,
 		ARRAY(stack, hostile_stack),
+		.place = &hostile_stack[0],
 		.stack_why = "why\x1b[2J",
 		ARRAY(kernel_stack, hostile_kernel_stack),
 		ARRAY(members, hostile_members)},
@@ -483,7 +494,8 @@ static const struct lm_snapshot_site nameless_sites[] = {
 		.oldest_blocked_since_ns = AGO(700),
 		.median_blocked_s = 600,
 		.rate_per_h = NAN,
-		ARRAY(stack, stripped_stack)},
+		ARRAY(stack, stripped_stack),
+		.place = &stripped_stack[1]},
 	{.site = 0xa2,
 		.pid = 80,
 		.comm = "java",
@@ -602,6 +614,7 @@ static inline struct lm_snapshot many_snapshot(struct lm_arena *arena, size_t si
 			.idle_pool = i % 4 == 3,
 			.stack = stack,
 			.stack_len = frames,
+			.place = stack,
 			ARRAY(kernel_stack, futex_kernel_stack)};
 	return (struct lm_snapshot){MACHINE,
 		.totals = {.processes = 1,

@@ -60,7 +60,8 @@ static struct lm_snapshot_site site_of(uint64_t site, uint32_t pid, int64_t coun
 		.count = count,
 		.oldest_blocked_since_ns = T0 - HOUR,
 		.stack = stack,
-		.stack_len = LEN(stack)};
+		.stack_len = LEN(stack),
+		.place = &stack[1]};
 }
 
 static void put(struct fixture *fixture, int64_t at_ns, int64_t count)
@@ -344,6 +345,7 @@ static void a_site_is_kept_with_the_best_stack_that_was_seen(void **state)
 	struct seen_site seen;
 
 	first.stack = nameless;
+	first.place = &nameless[1];
 	open_history(fixture);
 	MUST(report(fixture->history, T0, &first, 1));
 	MUST(lm_history_site(fixture->history, LEAK, keep_site, &seen));

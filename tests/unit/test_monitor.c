@@ -34,6 +34,85 @@ static void threads_blocked_long_enough_in_one_place_are_one_site(void **state)
 	lm_snapshot_free(&snapshot);
 }
 
+/* Of frames that are "module:function", innermost first, from this offset on. */
+static const struct lm_stack *stack_of(struct fixture *fixture, const char *const *lines, uint64_t offset)
+{
+	const struct lm_frame *frames[LM_STACK_MAX];
+	const struct lm_stack *stack;
+	size_t len = 0;
+
+	for (; lines[len]; len++) {
+		const struct lm_function function = {
+			.name = strchr(lines[len], ':') + 1, .file = "/srv/src/file", .line = 7};
+		struct lm_frame frame = {.offset = offset + len, .functions_len = 1, .functions = &function};
+		char module[64];
+
+		snprintf(module, sizeof(module), "%.*s", (int)strcspn(lines[len], ":"), lines[len]);
+		frame.python = strstr(module, ".py");
+		assert_int_equal(lm_stacks_module(fixture->stacks, module, NULL, 0, &frame.module), 0);
+		assert_int_equal(lm_stacks_frame(fixture->stacks, &frame, &frames[len]), 0);
+	}
+	assert_int_equal(lm_stacks_intern(fixture->stacks, frames, len, LM_STACK_COMPLETE, &stack), 0);
+	return stack;
+}
+
+static void a_site_is_known_by_the_place_that_its_findings_name(void **state)
+{
+	static const struct {
+		const char *place;
+		bool has_line;
+		const char *stack[6];
+	} rows[] = {
+		{"wait_for_result", false,
+			{"libc.so.6:futex_wait", "libc.so.6:pthread_cond_wait", "app:wait_for_result", "app:main"}},
+		{"app::lock_it", false,
+			{"libc.so.6:futex_wait", "app:__gthread_mutex_lock", "app:std::mutex::lock",
+				"app:app::lock_it"}},
+		{"waits::park_here", false,
+			{"libc.so.6:syscall", "app:<std::sys::sync::thread_parking::futex::Parker>::park",
+				"app:<std::thread::thread::Thread>::park", "app:waits::park_here"}},
+		{"T.hang", false,
+			{"libc.so.6:pthread_cond_wait", "libjvm.so:os::PlatformEvent::park",
+				"libjvm.so:ObjectMonitor::wait", "[java]:java.lang.Object.wait0", "[java]:T.hang"}},
+		{"work", true,
+			{"libc.so.6:sem_wait", "python3.11:_PyEval_EvalFrameDefault", "worker.py:work",
+				"python3.11:Py_RunMain"}},
+		{"clock_nanosleep", false, {"libc.so.6:clock_nanosleep", "libc.so.6:start_thread"}},
+	};
+	const size_t count = sizeof(rows) / sizeof(rows[0]);
+	struct fixture *fixture = *state;
+	struct lm_thread *wanted[16];
+	struct lm_snapshot snapshot;
+
+	begin(fixture, 2000 * S);
+	for (size_t i = 0; i < count; i++)
+		feed(fixture, blocked(PID + i, 1990 * S, 5));
+	lm_monitor_end_look(fixture->monitor, true);
+	assert_int_equal(
+		lm_monitor_wanted(fixture->monitor, lm_monitor_next_process(fixture->monitor, NULL), wanted, 16),
+		count);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t row = wanted[i]->tid - PID;
+
+		lm_monitor_set_stack(wanted[i], stack_of(fixture, rows[row].stack, row * 100), NULL);
+	}
+	begin(fixture, 2000 * S);
+	for (size_t i = 0; i < count; i++)
+		feed_same(fixture, PID + i);
+	lm_monitor_end_look(fixture->monitor, true);
+	snapshot = report(fixture);
+	assert_int_equal(snapshot.sites_len, count);
+	for (size_t i = 0; i < count; i++) {
+		const struct lm_snapshot_site *site = &snapshot.sites[i];
+		uint64_t row = site->members[0].id - PID;
+
+		assert_string_equal(site->place->function, rows[row].place);
+		assert_true(site->place >= site->stack && site->place < site->stack + site->stack_len);
+		assert_int_equal(site->place_has_line, rows[row].has_line);
+	}
+	lm_snapshot_free(&snapshot);
+}
+
 static void a_stack_whose_thread_ran_meanwhile_does_not_count(void **state)
 {
 	struct fixture *fixture = *state;
@@ -323,6 +402,7 @@ int main(void)
 			a_process_that_is_tried_again_has_its_stacks_and_nobody_has_left, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			threads_blocked_long_enough_in_one_place_are_one_site, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_site_is_known_by_the_place_that_its_findings_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stack_whose_thread_ran_meanwhile_does_not_count, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			only_a_thread_that_stood_still_counts_as_not_unwound, set_up, tear_down),

@@ -226,6 +226,7 @@ static void who_is_there_at_the_first_look_is_counted_at_once(void **state)
 	assert_int_equal(site->newest_blocked_since_ns, 1500 * S);
 	assert_true(isnan(site->median_blocked_s));
 	assert_string_equal(site->place->function, "main.query.func1");
+	assert_true(site->place_has_line);
 	assert_string_equal(site->created_by->function, "main.query");
 	assert_int_equal(site->created_by->line, 17);
 	assert_int_equal(site->created_by->creators, 1);

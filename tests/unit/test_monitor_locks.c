@@ -108,6 +108,36 @@ static void a_lock_is_orphaned_if_it_names_an_owner_that_was_missed_before(void 
 	assert_int_equal(monitor->lock_findings[0].level, LM_LEVEL_CONFIRMED);
 }
 
+static void a_site_names_the_owner_of_its_lock_before_any_finding(void **state)
+{
+	struct waiters waiters = start(state);
+	struct lm_snapshot snapshot = report(waiters.fixture);
+
+	assert_int_equal(snapshot.sites_len, 1);
+	assert_null(snapshot.sites[0].wait.owner);
+	lm_snapshot_free(&snapshot);
+
+	waiters.records[waiters.len++] = blocked_at(7, LOCK + 64);
+	begin(waiters.fixture, NOW + S);
+	feed(waiters.fixture, waiters.records[WAITERS]);
+	assert_int_equal(read_and_look(&waiters, NOW + S, 7), 0);
+	snapshot = report(waiters.fixture);
+	assert_int_equal(snapshot.findings_len, 0);
+	assert_int_equal(snapshot.sites_len, 1);
+	assert_non_null(snapshot.sites[0].wait.owner);
+	assert_int_equal(snapshot.sites[0].wait.owner->id, 7);
+	assert_string_equal(snapshot.sites[0].wait.owner->comm, "program");
+	assert_null(snapshot.sites[0].wait.owner->waits_in);
+	lm_snapshot_free(&snapshot);
+
+	/* of another: the lock that 7 held is held by who waits for it */
+	assert_int_equal(read_and_look(&waiters, NOW + 2 * S, PID), 1);
+	snapshot = report(waiters.fixture);
+	assert_int_equal(snapshot.sites[0].wait.owner->id, PID);
+	assert_string_equal(snapshot.sites[0].wait.owner->waits_in, "work_8");
+	lm_snapshot_free(&snapshot);
+}
+
 /* The threads of a pool that lock, unlock and end, faster than looks are: whoever sleeps on sees none of it. */
 static void a_lock_that_is_handed_on_while_its_owners_end_is_not_orphaned(void **state)
 {
@@ -228,6 +258,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			a_lock_is_orphaned_if_it_names_an_owner_that_was_missed_before, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_site_names_the_owner_of_its_lock_before_any_finding, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_lock_that_is_handed_on_while_its_owners_end_is_not_orphaned, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_owner_that_came_back_was_not_gone, set_up, tear_down),

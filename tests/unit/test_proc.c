@@ -77,6 +77,22 @@ static void a_name_full_of_parentheses_does_not_shift_the_fields(void **state)
 	assert_true(lm_proc_start(*state, PID, &start_ns) < 0);
 }
 
+static void a_process_has_a_parent_and_may_be_a_kernel_thread(void **state)
+{
+	pid_t parent;
+	bool is_kernel_thread;
+
+	write_proc(*state, "stat", "42 (kthreadd) S 7 0 0 0 -1 2129984 0 0 0 0 7 3 0 0 20 0 1 0 1 0 0\n");
+	assert_int_equal(lm_proc_parent(*state, PID, &parent), 0);
+	assert_int_equal(parent, 7);
+	assert_int_equal(lm_proc_is_kernel_thread(*state, PID, &is_kernel_thread), 0);
+	assert_true(is_kernel_thread);
+	write_proc(*state, "stat", "42 (sh) Z 7 42 42 0 -1 4194304 0 0 0 0 7 3 0 0 20 0 1 0 1234 0 0\n");
+	assert_int_equal(lm_proc_is_kernel_thread(*state, PID, &is_kernel_thread), 0);
+	assert_false(is_kernel_thread);
+	assert_int_equal(lm_proc_parent(*state, PID + 1, &parent), -ESRCH);
+}
+
 static void maps_keep_code_and_drop_stacks(void **state)
 {
 	struct lm_maps maps;
@@ -251,6 +267,7 @@ int main(void)
 		TEST(a_name_keeps_all_but_the_kernels_newline),
 		TEST(an_executable_is_deleted_or_only_called_so),
 		TEST(a_kernel_thread_has_no_executable_but_is_there),
+		TEST(a_process_has_a_parent_and_may_be_a_kernel_thread),
 		TEST(maps_keep_code_and_drop_stacks),
 		TEST(a_container_is_known_by_its_64_digits),
 		cmocka_unit_test(this_process_is_read),

@@ -61,10 +61,12 @@ static void golden_file_is_met(void **state)
 static const struct golden goldens[] = {
 	{"leaky.txt", lm_render_text, &leaky_snapshot, {.members = 5}},
 	{"leaky-color.txt", lm_render_text, &leaky_snapshot, {.members = 5, .color = true}},
-	{"leaky-60x20.txt", lm_render_text, &leaky_snapshot, {.members = 5, .columns = 60, .rows = 20}},
+	{"leaky-60x20.txt", lm_render_text, &leaky_snapshot,
+		{.members = 5, .columns = 60, .rows = 20, .hint = "q quits"}},
 	{"leaky-40.txt", lm_render_text, &leaky_snapshot, {.columns = 40}},
 	{"leaky-100x40.txt", lm_render_text, &leaky_snapshot, {.members = 5, .columns = 100, .rows = 40}},
-	{"leaky-160x24-color.txt", lm_render_text, &leaky_snapshot, {.columns = 160, .rows = 24, .color = true}},
+	{"leaky-160x24-color.txt", lm_render_text, &leaky_snapshot,
+		{.columns = 160, .rows = 24, .color = true, .hint = "q quits"}},
 	{"leaky-top1-likely.txt", lm_render_text, &leaky_snapshot, {.top = 1, .min_level = LM_LEVEL_LIKELY}},
 	{"leaky.json", lm_render_json, &leaky_snapshot, {.members = 2}},
 	{"leaky-top1-likely.json", lm_render_json, &leaky_snapshot, {.top = 1, .min_level = LM_LEVEL_LIKELY}},
@@ -74,7 +76,7 @@ static const struct golden goldens[] = {
 	{"hostile.json", lm_render_json, &hostile_snapshot, {.members = 5}},
 	{"hostile.collapsed", lm_render_collapsed, &hostile_snapshot, {.members = 5}},
 	{"go.txt", lm_render_text, &go_snapshot, {.members = 5}},
-	{"go-80x16.txt", lm_render_text, &go_snapshot, {.columns = 80, .rows = 16}},
+	{"go-80x16.txt", lm_render_text, &go_snapshot, {.columns = 80, .rows = 16, .hint = "q quits"}},
 	{"go.json", lm_render_json, &go_snapshot, {.members = 5}},
 	{"go.collapsed", lm_render_collapsed, &go_snapshot, {.members = 5}},
 	{"nameless.txt", lm_render_text, &nameless_snapshot, {.members = 5}},
@@ -180,8 +182,11 @@ static void text_fits_every_window(void **state)
 
 		for (int columns = 0; columns <= 130; columns += columns < 12 ? 1 : 7) {
 			for (int rows = 0; rows <= 60; rows++) {
-				struct lm_render_options options = {
-					.columns = columns, .rows = rows, .color = (rows + columns) % 2, .top = 20};
+				struct lm_render_options options = {.columns = columns,
+					.rows = rows,
+					.color = (rows + columns) % 2,
+					.top = 20,
+					.hint = "q quits"};
 				char *text = render_to_text(lm_render_text, snapshot, &options);
 				size_t lines = check_lines(text, &options, "window");
 
@@ -228,18 +233,39 @@ static void a_site_stands_in_the_table_by_the_place_that_the_report_gives(void *
 		{.function = "work", .module = "worker.py", .file = "/app/worker.py", .line = 12},
 	};
 	const struct lm_render_options window = {.columns = 130, .rows = 30};
-	struct lm_snapshot_site site = {.pid = 7, .comm = "app", .count = 3, .stack = stack, .stack_len = LEN(stack)};
+	struct lm_snapshot_site site = {
+		.pid = 7, .comm = "app", .count = 3, .stack = stack, .stack_len = LEN(stack), .place = &stack[3]};
 	struct lm_snapshot snapshot = {.sites = &site, .sites_len = 1};
 	char *text;
 
 	(void)state;
 	text = render_to_text(lm_render_text, &snapshot, &window);
-	assert_non_null(strstr(text, "app[7]   _PyEval_EvalFrameDefault  "));
+	assert_non_null(strstr(text, "app[7]   work     "));
 	free(text);
-	site.place = &stack[3];
+	site.place_has_line = true;
 	text = render_to_text(lm_render_text, &snapshot, &window);
 	assert_non_null(strstr(text, "app[7]   work (worker.py:12)  "));
 	free(text);
+}
+
+static void the_worst_finding_stands_in_every_window(void **state)
+{
+	struct lm_snapshot lossy = leaky_snapshot;
+
+	(void)state;
+	lossy.losses = nameless_snapshot.losses;
+	for (int columns = 20; columns <= 100; columns += 20) {
+		for (int rows = 3; rows <= 40; rows++) {
+			struct lm_render_options options = {.columns = columns, .rows = rows};
+			const struct lm_snapshot *snapshot = rows % 2 ? &leaky_snapshot : &lossy;
+			char *text;
+
+			options.min_level = columns % 40 ? LM_LEVEL_SUSPECT : LM_LEVEL_CONFIRMED;
+			text = render_to_text(lm_render_text, snapshot, &options);
+			assert_non_null(strstr(text, "\nCONFIRMED "));
+			free(text);
+		}
+	}
 }
 
 static void sites_left_out_are_counted_in_every_window(void **state)
@@ -642,6 +668,7 @@ int main(void)
 		cmocka_unit_test(nothing_that_a_terminal_acts_on_is_ever_written),
 		cmocka_unit_test(text_fits_every_window),
 		cmocka_unit_test(a_site_stands_in_the_table_by_the_place_that_the_report_gives),
+		cmocka_unit_test(the_worst_finding_stands_in_every_window),
 		cmocka_unit_test(sites_left_out_are_counted_in_every_window),
 		cmocka_unit_test(frames_left_out_are_counted_in_every_window),
 		cmocka_unit_test(frames_are_never_left_out_without_a_window),

@@ -123,6 +123,19 @@ static json_t *wait_object_of(const struct lm_snapshot_site *site)
 	return json_string_nocheck(text);
 }
 
+static json_t *owner_of(const struct lm_snapshot_owner *owner)
+{
+	json_t *object;
+
+	if (!owner)
+		return json_null();
+	object = json_object();
+	lm_json_set(&object, "id", lm_json_offset(owner->id));
+	lm_json_set(&object, "comm", lm_json_text(owner->comm));
+	lm_json_set(&object, "waits_in", lm_json_text(owner->waits_in));
+	return object;
+}
+
 static json_t *wait_of(const struct lm_snapshot_site *site)
 {
 	json_t *object = json_object();
@@ -131,6 +144,7 @@ static json_t *wait_of(const struct lm_snapshot_site *site)
 	lm_json_set(&object, "object", wait_object_of(site));
 	lm_json_set(&object, "objects", lm_json_count(site->wait.objects));
 	lm_json_set(&object, "detail", lm_json_text(site->wait.detail));
+	lm_json_set(&object, "owner", owner_of(site->wait.owner));
 	return object;
 }
 

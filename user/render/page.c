@@ -289,19 +289,6 @@ void lm_page_cell(struct lm_page *page, size_t column)
 	lm_page_fill(page, column);
 }
 
-size_t lm_page_mark(const struct lm_page *page)
-{
-	return page->len;
-}
-
-void lm_page_rewind(struct lm_page *page, size_t mark)
-{
-	if (mark > page->len)
-		return;
-	shorten(page, mark);
-	page->style = mark ? style_after(page->line, mark, LM_STYLE_PLAIN) : LM_STYLE_PLAIN;
-}
-
 size_t lm_page_end(struct lm_page *page)
 {
 	size_t number = page->lines_len;

@@ -34,10 +34,6 @@ void lm_page_fill(struct lm_page *page, size_t column);
 /* The same, but cuts the line with … if it is already longer. Styles are off after it. */
 void lm_page_cell(struct lm_page *page, size_t column);
 
-/* How far the line is built, and back to there. */
-size_t lm_page_mark(const struct lm_page *page);
-void lm_page_rewind(struct lm_page *page, size_t mark);
-
 /* Ends the line: without trailing blanks, cut with … if it is too long. Returns its number, counted from 0. */
 size_t lm_page_end(struct lm_page *page);
 /* Ends the line as prose: what is too long goes on below, indented by that many blanks. Returns the first's number. */

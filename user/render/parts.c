@@ -46,6 +46,7 @@ static void add_levels(const struct lm_parts *parts)
 		lm_page_print(parts->page, "none");
 }
 
+/* A window says it in few words, so that its hint has room. */
 static void add_watching(const struct lm_parts *parts)
 {
 	const struct lm_snapshot *snapshot = parts->snapshot;
@@ -54,10 +55,26 @@ static void add_watching(const struct lm_parts *parts)
 
 	if (!isfinite(watching_s) || watching_s <= 0 || watching_s * 1e9 >= (double)snapshot->time_ns)
 		return;
+	if (parts->window) {
+		lm_page_print(parts->page, "  watching for %s", lm_words_duration(watching_s).text);
+		return;
+	}
 	since_ns = snapshot->time_ns - (int64_t)(watching_s * 1e9);
 	lm_page_print(parts->page, "  watching since %s (%s)",
 		watching_s < HALF_DAY_S ? lm_words_time_of_day(since_ns).text : lm_words_time(since_ns).text,
 		lm_words_duration(watching_s).text);
+}
+
+/* At the right of the line, or nowhere. */
+static void add_hint(const struct lm_parts *parts)
+{
+	const char *hint = parts->window ? parts->window->hint : NULL;
+	size_t columns = hint ? (size_t)parts->window->columns : 0;
+
+	if (!hint || lm_page_column(parts->page) + 2 + strlen(hint) > columns)
+		return;
+	lm_page_fill(parts->page, columns - strlen(hint));
+	lm_page_print(parts->page, "%s", hint);
 }
 
 static void add_count(const struct lm_parts *parts, int64_t count, const char *one, const char *many)
@@ -138,6 +155,7 @@ struct lm_lines lm_parts_heading(const struct lm_parts *parts)
 	}
 	lm_page_print(page, "  %s", lm_words_time(snapshot->time_ns).text);
 	add_watching(parts);
+	add_hint(parts);
 	end_line(parts);
 
 	lm_page_print(page, "findings: ");

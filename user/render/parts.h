@@ -16,7 +16,7 @@ struct lm_lines {
 struct lm_parts {
 	struct lm_page *page;
 	const struct lm_snapshot *snapshot;
-	bool window; /* one line each instead of prose that goes on below */
+	const struct lm_render_options *window; /* one line each; NULL: none, prose goes on below */
 };
 
 /* What is watched, since when, how much is blocked, what was found, and what leakmon costs; and of the largest Go

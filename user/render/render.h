@@ -18,6 +18,7 @@ struct lm_render_options {
 	enum lm_level min_level; /* findings shown from this level on */
 	bool color;
 	int columns, rows; /* the window to fit into, 0 = no limit */
+	const char *hint;  /* at the end of the window's first line, if it fits; NULL: none */
 };
 
 typedef int lm_renderer(FILE *stream, const struct lm_snapshot *snapshot, const struct lm_render_options *options);

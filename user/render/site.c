@@ -48,38 +48,10 @@ static bool is_named(const char *name)
 	return name && *name;
 }
 
-static bool begins_with_one_of(const char *text, const char *const *names, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (strncmp(text, names[i], strlen(names[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Frames that only wait on behalf of their caller, which is what a reader wants to know. */
-static bool only_waits(const struct lm_snapshot_frame *frame)
-{
-	static const char *const modules[] = {"libc.so", "libc-2", "libpthread", "ld-musl", "libc.musl", "[vdso]"};
-	static const char *const functions[] = {"std::", "core::", "pthread_", "__pthread_", "___pthread_", "__futex_",
-		"futex_", "__lll_", "__GI_", "runtime."};
-
-	if (frame->module && begins_with_one_of(frame->module, modules, sizeof(modules) / sizeof(modules[0])))
-		return true;
-	return frame->function &&
-	       begins_with_one_of(frame->function, functions, sizeof(functions) / sizeof(functions[0]));
-}
-
 const struct lm_snapshot_frame *lm_site_place(const struct lm_snapshot_site *site)
 {
 	if (site->place)
 		return site->place;
-	for (size_t i = 0; i < site->stack_len; i++) {
-		if (!only_waits(&site->stack[i]))
-			return &site->stack[i];
-	}
-	if (site->stack_len)
-		return &site->stack[0];
 	return site->kernel_stack_len ? &site->kernel_stack[0] : NULL;
 }
 
@@ -101,7 +73,18 @@ static size_t frame_width(const struct lm_snapshot_frame *frame)
 	       (size_t)snprintf(NULL, 0, "+0x%" PRIx64, frame->offset);
 }
 
-/* The place of a site. One that the report gives is of a program whose files are its modules: people look for lines. */
+static const char *base_name(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	return slash && slash[1] ? slash + 1 : file;
+}
+
+static bool shows_line(const struct lm_snapshot_site *site)
+{
+	return site->place_has_line && is_named(site->place->file) && site->place->line;
+}
+
 static void add_place(struct lm_page *page, const struct lm_snapshot_site *site)
 {
 	const struct lm_snapshot_frame *place = lm_site_place(site);
@@ -109,10 +92,10 @@ static void add_place(struct lm_page *page, const struct lm_snapshot_site *site)
 	if (!place)
 		return;
 	add_frame(page, place);
-	if (!site->place || !is_named(place->module) || !place->line)
+	if (!shows_line(site))
 		return;
 	lm_page_print(page, " (");
-	lm_page_add(page, place->module);
+	lm_page_add(page, base_name(place->file));
 	lm_page_print(page, ":%" PRIu32 ")", place->line);
 }
 
@@ -121,8 +104,9 @@ static size_t place_width(const struct lm_snapshot_site *site)
 	const struct lm_snapshot_frame *place = lm_site_place(site);
 	size_t width = place ? frame_width(place) : 0;
 
-	if (site->place && is_named(place->module) && place->line)
-		width += (size_t)snprintf(NULL, 0, " (:%" PRIu32 ")", place->line) + lm_page_width(place->module);
+	if (shows_line(site))
+		width += (size_t)snprintf(NULL, 0, " (:%" PRIu32 ")", place->line) +
+			 lm_page_width(base_name(place->file));
 	return width;
 }
 
@@ -252,23 +236,26 @@ static void add_sentence(struct lm_page *page, const struct lm_snapshot *snapsho
 #define HEAD_MEDIAN "MEDIAN"
 #define HEAD_ARRIVED "IN"
 #define HEAD_DEPARTED "OUT"
+#define HEAD_REST "  WAITS ON  SITE"
 
 static size_t wider(size_t width, const char *head)
 {
 	return width > strlen(head) ? width : strlen(head);
 }
 
+/* Of a row of the table, but for its place. */
+static size_t width_of_others(const struct lm_site_widths *widths)
+{
+	return wider(widths->count, HEAD_COUNT) + wider(widths->oldest, HEAD_OLDEST) + wider(widths->rate, HEAD_RATE) +
+	       wider(widths->process, HEAD_PROCESS) + wider(widths->median, HEAD_MEDIAN) +
+	       wider(widths->arrived, HEAD_ARRIVED) + wider(widths->departed, HEAD_DEPARTED) + 7 * GAP;
+}
+
 void lm_site_fit(const struct lm_render_options *options, struct lm_site_widths *widths)
 {
-	size_t columns = options->columns > 0 ? (size_t)options->columns : 0, others;
+	size_t columns = options->columns > 0 ? (size_t)options->columns : 0, others = width_of_others(widths);
 
-	if (!columns || options->rows <= 0)
-		return;
-	others = wider(widths->count, HEAD_COUNT) + wider(widths->oldest, HEAD_OLDEST) +
-		 wider(widths->rate, HEAD_RATE) + wider(widths->process, HEAD_PROCESS) +
-		 wider(widths->median, HEAD_MEDIAN) + wider(widths->arrived, HEAD_ARRIVED) +
-		 wider(widths->departed, HEAD_DEPARTED) + 7 * GAP;
-	if (others + widths->place <= columns)
+	if (!columns || options->rows <= 0 || others + widths->place <= columns)
 		return;
 	widths->place = others + PLACE_MIN < columns ? columns - others : PLACE_MIN;
 }
@@ -296,9 +283,17 @@ static void add_row(struct lm_page *page, const struct lm_snapshot *snapshot, co
 	add_right(page, "  ", cells.departed.text, wider(widths->departed, HEAD_DEPARTED));
 }
 
+/* A row that ends with less than its heads would lose a number to the ellipsis. */
+static bool has_room_for_rest(int columns, const struct lm_site_widths *widths)
+{
+	size_t row = width_of_others(widths) + wider(widths->place, HEAD_PLACE);
+
+	return columns <= 0 || row + strlen(HEAD_REST) <= (size_t)columns;
+}
+
 size_t lm_site_compose_columns(struct lm_page *page, int columns, const struct lm_site_widths *widths)
 {
-	size_t column, mark;
+	size_t column;
 
 	lm_page_style(page, LM_STYLE_BOLD);
 	add_right(page, "", HEAD_COUNT, wider(widths->count, HEAD_COUNT));
@@ -313,10 +308,8 @@ size_t lm_site_compose_columns(struct lm_page *page, int columns, const struct l
 	add_right(page, "  ", HEAD_MEDIAN, wider(widths->median, HEAD_MEDIAN));
 	add_right(page, "  ", HEAD_ARRIVED, wider(widths->arrived, HEAD_ARRIVED));
 	add_right(page, "  ", HEAD_DEPARTED, wider(widths->departed, HEAD_DEPARTED));
-	mark = lm_page_mark(page);
-	lm_page_print(page, "  WAITS ON  SITE");
-	if (columns > 0 && lm_page_column(page) > (size_t)columns)
-		lm_page_rewind(page, mark);
+	if (has_room_for_rest(columns, widths))
+		lm_page_print(page, HEAD_REST);
 	return lm_page_end(page);
 }
 
@@ -363,10 +356,9 @@ static size_t run_of(const struct lm_snapshot_frame *frames, size_t len)
 static const char *file_that_fits(
 	const struct lm_page *page, const struct lm_render_options *options, const struct lm_snapshot_frame *frame)
 {
-	const char *base = strrchr(frame->file, '/');
 	size_t width = lm_page_column(page) + 2 + lm_page_width(frame->file) + strlen(":123456");
 
-	return base && base[1] && options->columns > 0 && width > (size_t)options->columns ? base + 1 : frame->file;
+	return options->columns > 0 && width > (size_t)options->columns ? base_name(frame->file) : frame->file;
 }
 
 static void add_source(
@@ -464,6 +456,25 @@ static void compose_why(struct lm_page *page, struct lm_site_view *view)
 	end_body_line(page, view, 0);
 }
 
+static void compose_owner(struct lm_page *page, struct lm_site_view *view)
+{
+	const struct lm_snapshot_owner *owner = view->site->wait.owner;
+
+	if (!owner)
+		return;
+	lm_page_print(page, "%*s%s TID %" PRIu64 " (", INDENT, "",
+		view->site->wait.wait_class == LM_WAIT_FUTEX_JOIN ? "waits for the end of" : "held by", owner->id);
+	lm_page_add(page, owner->comm);
+	lm_page_print(page, "), which ");
+	if (owner->waits_in) {
+		lm_page_print(page, "waits in ");
+		lm_page_add(page, owner->waits_in);
+	} else {
+		lm_page_print(page, "runs, or has waited for a moment only");
+	}
+	end_body_line(page, view, 0);
+}
+
 static void compose_goroutine_head(struct lm_page *page, const struct lm_snapshot *snapshot, struct lm_site_view *view)
 {
 	if (is_named(view->site->shape)) {
@@ -498,6 +509,7 @@ static void compose_body(struct lm_page *page, const struct lm_snapshot *snapsho
 {
 	bool is_go = view->site->kind == LM_SITE_GOROUTINE;
 
+	compose_owner(page, view);
 	if (is_go)
 		compose_goroutine_head(page, snapshot, view);
 	if (view->site->stack_len) {
@@ -523,25 +535,27 @@ static void compose_rest(struct lm_page *page, struct lm_site_view *view)
 int lm_site_compose(struct lm_page *page, const struct lm_snapshot *snapshot, const struct lm_render_options *options,
 	const struct lm_site_widths *widths, struct lm_site_view *view)
 {
-	bool cut;
+	bool whole = options->rows <= 0 || has_room_for_rest(options->columns, widths);
 
-	/* a line for each frame, the rest of the headline, why the stack ends, and a goroutine's three */
-	view->frames = calloc(view->site->stack_len + view->site->kernel_stack_len + 5, sizeof(*view->frames));
+	/* a line for each frame, the rest of the headline, the owner, why the stack ends, and a goroutine's three */
+	view->frames = calloc(view->site->stack_len + view->site->kernel_stack_len + 6, sizeof(*view->frames));
 	if (!view->frames)
 		return -ENOMEM;
 	add_headline(page, snapshot, options, widths, view);
-	lm_page_print(page, "  ");
-	add_wait(page, view->site);
-	add_site_and_finding(page, view);
-	cut = options->columns > 0 && lm_page_column(page) > (size_t)options->columns;
+	if (whole) {
+		lm_page_print(page, "  ");
+		add_wait(page, view->site);
+		add_site_and_finding(page, view);
+		whole = options->columns <= 0 || lm_page_column(page) <= (size_t)options->columns;
+	}
 	view->headline_alone = view->headline = lm_page_end(page);
-	if (cut) {
+	if (!whole) {
 		add_headline(page, snapshot, options, widths, view);
 		view->headline = lm_page_end(page);
 	}
 	view->body = lm_page_len(page);
 	view->body_len = 0;
-	if (cut)
+	if (!whole)
 		compose_rest(page, view);
 	compose_body(page, snapshot, options, view);
 	view->body_shown = view->body_len;

@@ -15,6 +15,7 @@
 #include "user/render/site.h"
 #include "user/render/words.h"
 
+#define HEADING_ROWS 2 /* at least: when, and how many findings */
 #define WINDOW_NOTES 3 /* at most, of the rows of a window */
 #define WINDOW_SITES 5 /* keep a row each while findings are written out */
 #define FIRST_SHARE 8  /* rows that a stack gets at first; more when every site has had its share */
@@ -35,6 +36,7 @@ struct report {
 	bool notes_counted; /* there is a row to say how many notes are not shown */
 	struct finding_view *findings;
 	size_t findings_len, findings_shown;
+	bool findings_headed;
 	size_t findings_below; /* left out because of --min-level */
 	struct lm_site_view *sites;
 	size_t sites_len, sites_shown;
@@ -86,6 +88,7 @@ static int compose_findings(struct report *report, const struct lm_parts *parts)
 		view->whole = true;
 	}
 	report->findings_shown = report->findings_len;
+	report->findings_headed = report->findings_len > 0;
 	return 0;
 }
 
@@ -162,15 +165,20 @@ static size_t rows_for(size_t *left, size_t len)
 	return *left ? take(left, *left) - 1 : 0;
 }
 
-/* First a row for each finding, then the whole of the first ones, worst first, as long as sites keep some rows. */
+/* First a row for each finding, then the whole of the first ones, worst first, as long as sites keep some rows. The
+ * worst has its row before any site has, and before what is said of the others. */
 static void plan_findings(struct report *report, size_t *left, size_t kept)
 {
-	size_t room = *left > kept ? *left - kept : least(*left, 1);
+	size_t needed = least(report->findings_len, 2) + (report->findings_below > 0);
+	size_t room = least(*left, *left > kept + needed ? *left - kept : needed);
+	bool shows_worst = report->findings_len && room;
 
 	*left -= room;
 	if (report->findings_below)
 		take(&room, 1);
 	report->findings_shown = rows_for(&room, report->findings_len);
+	if (!report->findings_shown)
+		report->findings_shown = shows_worst;
 	for (size_t i = 0; i < report->findings_len; i++)
 		report->findings[i].whole = false;
 	for (size_t i = 0; i < report->findings_shown; i++) {
@@ -229,12 +237,14 @@ static void plan(struct report *report)
 {
 	size_t left = (size_t)report->options->rows;
 	size_t kept = least(report->sites_len, WINDOW_SITES) + 2;
+	size_t worst = report->findings_len && left > HEADING_ROWS; /* a row for it whatever else there is to say */
 
-	take(&left, report->heading.len);
-	take(&left, report->loss.len);
+	left -= worst;
+	report->heading.len = take(&left, report->heading.len);
+	report->loss.len = take(&left, report->loss.len);
 	plan_notes(report, &left, kept + report->findings_len);
-	if (report->findings_len)
-		take(&left, 1); /* heading */
+	report->findings_headed = report->findings_len && take(&left, 1);
+	left += worst;
 	plan_findings(report, &left, kept);
 	plan_sites(report, &left);
 }
@@ -248,7 +258,7 @@ static void write_more(struct report *report, size_t count, const char *one, con
 
 static void write_findings(struct report *report)
 {
-	if (report->findings_len) {
+	if (report->findings_headed) {
 		write_gap(report);
 		lm_page_style(report->page, LM_STYLE_BOLD);
 		lm_page_print(report->page, "FINDINGS");
@@ -364,7 +374,7 @@ static void write_report(struct report *report)
 
 static int compose(struct report *report)
 {
-	struct lm_parts parts = {report->page, report->snapshot, in_window(report)};
+	struct lm_parts parts = {report->page, report->snapshot, in_window(report) ? report->options : NULL};
 	int error;
 
 	report->heading = lm_parts_heading(&parts);
