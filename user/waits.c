@@ -11,6 +11,7 @@
 #include <linux/futex.h>
 #include <string.h>
 
+#include "user/prefixes.h"
 #include "user/wait_names.h"
 
 #define NR_FUTEX 202
@@ -147,6 +148,21 @@ static const struct lm_futex_function *find_futex_function(const struct lm_wait_
 	return found;
 }
 
+/* HotSpot parks who wants a monitor on a condition of its own, as it parks who waits for a notification. */
+static bool wants_java_monitor(const struct lm_wait_evidence *evidence)
+{
+	static const char *const entering[] = {
+		"ObjectMonitor::enter", "ObjectMonitor::EnterI", "ObjectMonitor::ReenterI", "ObjectMonitor::reenter"};
+
+	for (size_t i = 0; i < evidence->user_len && i < FUTEX_FRAMES; i++) {
+		const char *name = evidence->user[i];
+
+		if (name && strncmp(name, "ObjectMonitor::", strlen("ObjectMonitor::")) == 0)
+			return LM_STARTS_WITH(name, entering);
+	}
+	return false;
+}
+
 /*
  * A dynamic libc without debug files names only what it exports. Of what waits with these words that is all but the
  * semaphore: sem_wait jumps to a local function, while a condition's wait is in pthread_cond_wait itself (glibc 2.36).
@@ -165,6 +181,9 @@ static void classify_futex(const struct lm_wait_evidence *evidence, struct lm_wa
 	wait->detail = "futex";
 	if (is_pi(&call)) {
 		wait->wait_class = LM_WAIT_FUTEX_PI;
+	} else if (wants_java_monitor(evidence)) {
+		wait->wait_class = LM_WAIT_FUTEX_MUTEX;
+		is_layout_known = false;
 	} else if (function) {
 		wait->wait_class = function->wait_class;
 		is_layout_known = function->is_libc;
@@ -177,7 +196,9 @@ static void classify_futex(const struct lm_wait_evidence *evidence, struct lm_wa
 	} else {
 		wait->wait_class = class_by_words(&call, &evidence->regs, &wait->detail);
 	}
-	if (function)
+	if (wants_java_monitor(evidence))
+		wait->detail = "synchronized";
+	else if (function)
 		wait->detail = call.has_timeout && function->detail_timed ? function->detail_timed : function->detail;
 	find_object(is_layout_known ? wait->wait_class : LM_WAIT_FUTEX_OTHER, &call, &evidence->regs, wait);
 }

@@ -288,6 +288,15 @@ static const struct sample nameless[] = {
 };
 
 static const struct sample runtimes[] = {
+	{"Java, synchronized", NR_FUTEX, BASE + 4, 0x189, 0, 0,
+		{"pthread_cond_wait", "os::PlatformEvent::park", "ObjectMonitor::EnterI", "ObjectMonitor::enter"},
+		FUTEX_KERNEL, S, LM_WAIT_FUTEX_MUTEX, ADDRESS, BASE + 4, "synchronized"},
+	{"Java, wait()", NR_FUTEX, BASE + 4, 0x189, 0, 0,
+		{"pthread_cond_wait", "os::PlatformEvent::park", "ObjectMonitor::wait", "ObjectSynchronizer::wait"},
+		FUTEX_KERNEL, S, LM_WAIT_FUTEX_COND, ADDRESS, BASE + 4 - 44, "pthread_cond_wait"},
+	{"Java, wait() that was notified", NR_FUTEX, BASE + 4, 0x189, 0, 0,
+		{"pthread_cond_wait", "os::PlatformEvent::park", "ObjectMonitor::ReenterI", "ObjectMonitor::wait"},
+		FUTEX_KERNEL, S, LM_WAIT_FUTEX_MUTEX, ADDRESS, BASE + 4, "synchronized"},
 	{"Rust, mutex", NR_FUTEX, BASE + 4, 0x89, 2, 0,
 		{"syscall", "std::sys::pal::unix::futex::futex_wait",
 			"<std::sys::sync::mutex::futex::Mutex>::lock_contended",
