@@ -13,8 +13,10 @@
 #include "user/monitor_go.h"
 #include "user/prefixes.h"
 
-/* Objects shared by this few of the members are one queue's: VERDICTS.md, "One shared wait object". */
+/* Objects shared by this few of the members are one queue's: VERDICTS.md, "One shared wait object". As many as suspects
+ * must be are the queues of as many pools, which may leak as a whole. */
 #define SHARED_OBJECT_SHARE 0.2
+#define POOLS_MIN 8
 #define COMPANION_SHARE 10 /* counts that differ by less than a tenth … */
 #define COMPANION_SLACK 2  /* … and two follow each other */
 #define COMPANION_MIN 8
@@ -75,7 +77,7 @@ static bool waits_for_work(const struct lm_group *group)
 	if (!may_bring_work(group->wait.wait_class))
 		return false;
 	if (group->objects > 0 && !group->own_objects)
-		return group->objects < SHARED_OBJECT_SHARE * group->count;
+		return group->objects < SHARED_OBJECT_SHARE * group->count && group->objects < POOLS_MIN;
 	return group->idle_worker && are_named_as_one_pool(group);
 }
 
