@@ -44,8 +44,21 @@ static const char *text_doubt(const struct lm_report *report, const struct lm_gr
 {
 	if (group->verdict.type == LM_FINDING_CONNECTIONS)
 		return "these are clients that stay connected and will speak again";
-	if (group->wait.wait_class == LM_WAIT_GO_CHAN_SEND)
+	switch (group->wait.wait_class) {
+	case LM_WAIT_GO_CHAN_SEND:
 		return "somebody receives from each of them after all";
+	case LM_WAIT_FUTEX_MUTEX:
+	case LM_WAIT_FUTEX_RWLOCK:
+	case LM_WAIT_FUTEX_PI:
+	case LM_WAIT_GO_MUTEX:
+	case LM_WAIT_GO_RWMUTEX_READ:
+	case LM_WAIT_GO_RWMUTEX_WRITE:
+		return "whoever holds what they wait for lets it go after all";
+	case LM_WAIT_FUTEX_JOIN:
+		return "the threads that they wait for end after all";
+	default:
+		break;
+	}
 	return lm_arena_format(report->arena, "it is a fixed pool larger than %" PRId64, group->count);
 }
 
@@ -61,7 +74,7 @@ static void describe_leak(const struct lm_report *report, const struct lm_group 
 				   : lm_arena_format(report->arena, "%" PRId64 " %s left", evidence->departures,
 					     lm_report_plural(evidence->departures, "has", "have"));
 	const char *longest = isnan(evidence->longest_completed_s)
-				      ? "no wait here was seen to end"
+				      ? "no long wait here was seen to end"
 				      : lm_arena_format(report->arena, "the longest wait completed here was %s",
 						lm_report_text_duration(report, evidence->longest_completed_s));
 

@@ -325,16 +325,19 @@ static void records_of_one_look_may_come_in_any_order(void **state)
 	assert_int_equal(counts[0], counts[1]);
 }
 
-static void a_leak_is_a_finding_with_its_sentence(void **state)
+/* One look at fifteen threads that came one after the other, and wait in this way for this. */
+static struct lm_snapshot look_at_leak(struct fixture *fixture, int nr, uint64_t op, uint64_t val)
 {
-	struct fixture *fixture = *state;
 	struct lm_thread_record records[16];
-	struct lm_snapshot snapshot;
 
 	records[0] = blocked(100, 1990 * S, 5000);
 	for (int i = 1; i < 16; i++) {
 		records[i] = blocked(200 + i, (1100 + 50 * i) * S, 2);
 		records[i].head.start_ns = (1100 + 50 * i) * S - 12000000;
+		records[i].regs.nr = nr;
+		records[i].regs.di = 0x7000;
+		records[i].regs.si = op;
+		records[i].regs.dx = val;
 		records[i].switches += 200; /* others often took its CPU while it was coming here */
 	}
 	begin(fixture, 2000 * S);
@@ -346,7 +349,13 @@ static void a_leak_is_a_finding_with_its_sentence(void **state)
 	for (int i = 0; i < 16; i++)
 		feed(fixture, records[i]); /* whole again, but not changed: that confirms too */
 	lm_monitor_end_look(fixture->monitor, true);
-	snapshot = report(fixture);
+	return report(fixture);
+}
+
+static void a_leak_is_a_finding_with_its_sentence(void **state)
+{
+	struct lm_snapshot snapshot = look_at_leak(*state, NR_READ, 0, 0);
+
 	assert_int_equal(snapshot.findings_len, 1);
 	assert_int_equal(snapshot.findings[0].level, LM_LEVEL_SUSPECT);
 	assert_int_equal(snapshot.totals.findings[LM_LEVEL_SUSPECT], 1);
@@ -354,6 +363,19 @@ static void a_leak_is_a_finding_with_its_sentence(void **state)
 	assert_int_equal(snapshot.findings[0].site, snapshot.sites[0].site);
 	assert_non_null(strstr(snapshot.findings[0].summary, "threads of program (PID 100)"));
 	assert_non_null(strstr(snapshot.findings[0].summary, "work_8"));
+	assert_non_null(strstr(snapshot.findings[0].wrong_if, "a fixed pool larger than 1"));
+	lm_snapshot_free(&snapshot);
+}
+
+static void threads_behind_one_lock_bring_no_work_and_wait_for_its_holder(void **state)
+{
+	struct lm_snapshot snapshot = look_at_leak(*state, 202, 0x80, 2);
+
+	assert_int_equal(snapshot.findings_len, 1);
+	assert_int_equal(snapshot.sites[0].wait.wait_class, LM_WAIT_FUTEX_MUTEX);
+	assert_int_equal(snapshot.sites[0].wait.objects, 1);
+	assert_non_null(strstr(snapshot.findings[0].wrong_if, "whoever holds what they wait for"));
+	assert_true(!snapshot.findings[0].held_back || !strstr(snapshot.findings[0].held_back, "idle workers"));
 	lm_snapshot_free(&snapshot);
 }
 
@@ -417,6 +439,8 @@ int main(void)
 			a_process_whose_stacks_cannot_be_had_is_still_reported, set_up, tear_down),
 		cmocka_unit_test(records_of_one_look_may_come_in_any_order),
 		cmocka_unit_test_setup_teardown(a_leak_is_a_finding_with_its_sentence, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			threads_behind_one_lock_bring_no_work_and_wait_for_its_holder, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
