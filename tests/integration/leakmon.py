@@ -202,10 +202,11 @@ def check_site(site, now, watching_s, processes):
         slack = 0.002 + resolution(started or "Z")
         age = now - seconds(started) + slack if started else math.inf
         check(age >= 0, "a thread starts in the future", member)
+        check(since or oldest is None, "the oldest is known, and of a member it is not since when", (site, member))
         if since:
             check(seconds(since) <= now, "a wait begins in the future", member)
             check(not started or seconds(since) >= seconds(started) - slack, "a wait is older than its thread", member)
-            check(oldest <= since <= newest, "a member is not between oldest and newest", (site, member))
+            check((oldest or since) <= since <= newest, "a member is not between oldest and newest", (site, member))
         for name in ("blocked_total_s", "longest_wait_s", "preempted_total_s"):
             check((member.get(name) or 0) <= age, f"{name} is more than the thread's age", (member, age))
 
