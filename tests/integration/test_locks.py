@@ -93,7 +93,16 @@ def make_cgroup(t):
     except OSError as error:
         raise Skip(f"{path}: {error.strerror}") from None
     t.stack.callback(lambda: poll(10, "the cgroup is empty", lambda: remove(path)))
+    if not (path / "cgroup.freeze").exists():
+        raise Skip(f"{path} cannot be frozen")
     return path
+
+
+def move(process, cgroup):
+    try:
+        (cgroup / "cgroup.procs").write_text(str(process.pid))
+    except OSError as error:
+        raise Skip(f"{cgroup} takes no process: {error.strerror}") from None
 
 
 def remove(directory):
@@ -118,7 +127,7 @@ def a_deadlock_goes_on_although_somebody_stops_its_process(t, how):
     cgroup = make_cgroup(t) if how == "frozen" else None
     process = t.start(build("locks"))
     if cgroup:
-        (cgroup / "cgroup.procs").write_text(str(process.pid))
+        move(process, cgroup)
     watch = Watch(t, *FAST, "-p", process.pid, "200ms")
     before = confirmed(watch.until("all deadlocks are confirmed", lambda report: len(confirmed(report)) >= len(DEADLOCKS)))
     for _ in range(3):
