@@ -73,6 +73,8 @@ struct lm_lock_wait {
 	struct lm_owner owner;
 	uint64_t first_read_ns, last_read_ns; /* the first and last read of this owner; 0: not read yet */
 	uint64_t missed_ns;                   /* the first look after which this owner was not there; 0: it was */
+	uint32_t owner_tid;                   /* whose that was at the last analysis; 0: not known */
+	uint64_t owner_start_ns;
 };
 
 struct lm_thread {

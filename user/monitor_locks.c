@@ -129,12 +129,14 @@ static bool is_gone(struct analysis *analysis, const struct lm_thread *waiter, c
 
 static void add_edge(struct analysis *analysis, struct lm_thread *waiter)
 {
-	const struct lm_lock_wait *lock = waiter->lock;
+	struct lm_lock_wait *lock = waiter->lock;
 	bool is_join = lock->read.layout == LM_OWNER_THREAD;
 	struct lm_thread *owner = is_join ? find_joined(waiter) : find_owner(analysis, waiter, lock->owner.tid);
 	struct lm_lock_edge *edge = &analysis->edges[analysis->len];
-	bool gone = !is_join && is_gone(analysis, waiter, owner);
+	bool gone = !is_join && is_gone(analysis, waiter, owner), known = owner && !lock->owner.owner_died;
 
+	lock->owner_tid = known ? owner->tid : 0;
+	lock->owner_start_ns = known ? owner->start_ns : 0;
 	if (!owner && !gone)
 		return;
 	*edge = (struct lm_lock_edge){

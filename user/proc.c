@@ -134,35 +134,41 @@ static int read_stat(
 	return found == fields_len ? 0 : -EBADMSG;
 }
 
+/* *value is as it was where that fails. */
+static int read_stat_field(const char *proc_root, pid_t pid, enum stat_field field, uint64_t *value)
+{
+	uint64_t number;
+	int error = read_stat(proc_root, pid, &field, &number, 1);
+
+	if (!error)
+		*value = number;
+	return error;
+}
+
 int lm_proc_parent(const char *proc_root, pid_t pid, pid_t *parent)
 {
-	static const enum stat_field fields[] = {STAT_PPID};
-	uint64_t number;
-	int error = read_stat(proc_root, pid, fields, &number, 1);
+	uint64_t number = 0;
+	int error = read_stat_field(proc_root, pid, STAT_PPID, &number);
 
-	if (error)
-		return error;
-	*parent = number;
-	return 0;
+	if (!error)
+		*parent = number;
+	return error;
 }
 
 int lm_proc_is_kernel_thread(const char *proc_root, pid_t pid, bool *is_kernel_thread)
 {
-	static const enum stat_field fields[] = {STAT_FLAGS};
-	uint64_t flags;
-	int error = read_stat(proc_root, pid, fields, &flags, 1);
+	uint64_t flags = 0;
+	int error = read_stat_field(proc_root, pid, STAT_FLAGS, &flags);
 
-	if (error)
-		return error;
-	*is_kernel_thread = flags & PF_KTHREAD;
-	return 0;
+	if (!error)
+		*is_kernel_thread = flags & PF_KTHREAD;
+	return error;
 }
 
 int lm_proc_start(const char *proc_root, pid_t pid, uint64_t *start_ns)
 {
-	static const enum stat_field fields[] = {STAT_STARTTIME};
 	uint64_t ticks, ns;
-	int error = read_stat(proc_root, pid, fields, &ticks, 1);
+	int error = read_stat_field(proc_root, pid, STAT_STARTTIME, &ticks);
 
 	if (error)
 		return error;
@@ -174,9 +180,8 @@ int lm_proc_start(const char *proc_root, pid_t pid, uint64_t *start_ns)
 
 int lm_proc_rss(const char *proc_root, pid_t pid, uint64_t *bytes)
 {
-	static const enum stat_field fields[] = {STAT_RSS};
 	uint64_t pages, size;
-	int error = read_stat(proc_root, pid, fields, &pages, 1);
+	int error = read_stat_field(proc_root, pid, STAT_RSS, &pages);
 
 	if (error)
 		return error;
@@ -188,14 +193,7 @@ int lm_proc_rss(const char *proc_root, pid_t pid, uint64_t *bytes)
 
 int lm_proc_threads(const char *proc_root, pid_t pid, uint64_t *threads)
 {
-	static const enum stat_field fields[] = {STAT_NUM_THREADS};
-	uint64_t value;
-	int error = read_stat(proc_root, pid, fields, &value, 1);
-
-	if (error)
-		return error;
-	*threads = value;
-	return 0;
+	return read_stat_field(proc_root, pid, STAT_NUM_THREADS, threads);
 }
 
 int lm_proc_cpu(const char *proc_root, pid_t pid, double *seconds)

@@ -14,9 +14,6 @@
 /* A site grows if so many more came than left, and they are a part of it that one sees. */
 #define GROWTH_MIN 8
 #define GROWTH_SHARE 20
-/* Threads that are looked at for the owners of locks, for the worst sites first: a hostile process may have as many
- * sites as threads. */
-#define OWNER_VISITS 200000
 #define FEW_MEMBERS 64 /* found in one pass over all; more are sorted */
 
 int64_t lm_report_wall_time(const struct lm_report *report, uint64_t boot_ns)
@@ -315,7 +312,6 @@ static int compare(double a, double b)
 	return (a > b) - (a < b);
 }
 
-/* Worst first: by level, idle pools and kernel threads last, then what grows, then how many, then how long. */
 static bool is_growing(const struct lm_group *group)
 {
 	int64_t more = group->arrived - group->departed;
@@ -323,6 +319,7 @@ static bool is_growing(const struct lm_group *group)
 	return more >= GROWTH_MIN && more * GROWTH_SHARE >= group->count;
 }
 
+/* Worst first: by level, idle pools and kernel threads last, then what grows, then how many, then how long. */
 static int compare_groups(const void *a, const void *b)
 {
 	const struct lm_group *x = *(struct lm_group *const *)a, *y = *(struct lm_group *const *)b;
@@ -348,7 +345,6 @@ static int fill_sites(const struct lm_report *report)
 	struct lm_group **groups = lm_arena_alloc(report->arena, table_len * sizeof(*groups));
 	struct lm_snapshot_site *sites;
 	struct lm_group *group;
-	size_t visits_left = OWNER_VISITS;
 	int error = 0;
 
 	if (!groups && table_len)
@@ -366,7 +362,7 @@ static int fill_sites(const struct lm_report *report)
 	for (size_t i = 0; i < len && !error; i++) {
 		error = fill_site(report, groups[i], &sites[i]);
 		if (!error)
-			error = lm_report_owner(report, groups[i], &visits_left, &sites[i]);
+			error = lm_report_owner(report, groups[i], &sites[i]);
 	}
 	report->out->sites = sites;
 	report->out->sites_len = len;

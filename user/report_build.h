@@ -53,10 +53,8 @@ const char *lm_report_text_place(const struct lm_report *report, const struct lm
 const char *lm_report_text_line(const struct lm_report *report, const char *function, const char *file, uint32_t line);
 const char *lm_report_plural(int64_t count, const char *one, const char *many);
 
-/* Who holds the lock that all members of the group wait for, as it was last read. visits_left: how many threads may
- * still be looked at for that in this report; owners that are not found within it are not known. 0 or -ENOMEM. */
-int lm_report_owner(const struct lm_report *report, const struct lm_group *group, size_t *visits_left,
-	struct lm_snapshot_site *site);
+/* Who holds the lock that all members of the group wait for, as it was last analysed. 0 or -ENOMEM. */
+int lm_report_owner(const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_site *site);
 /* Fills a finding about a lock. 0 or -ENOMEM. */
 int lm_report_lock(
 	const struct lm_report *report, const struct lm_lock_finding *lock, struct lm_snapshot_finding *finding);

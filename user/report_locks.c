@@ -3,11 +3,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include <utlist.h>
-
 #include "user/report_build.h"
 
-#define TCB_BYTES 4096 /* glibc's struct pthread is 2304 bytes */
 #define CIRCLE_WORDS 8 /* members of a circle in its sentence; all are below it */
 
 static const char *thread_place(const struct lm_report *report, const struct lm_thread *thread)
@@ -179,42 +176,24 @@ static const struct lm_thread *first_that_knows(const struct lm_group *group)
 	return NULL;
 }
 
-static bool is_owner(const struct lm_thread *thread, const struct lm_thread *waiter)
+static const struct lm_thread *owner_of(const struct lm_monitor *monitor, const struct lm_thread *waiter)
 {
 	const struct lm_lock_wait *lock = waiter->lock;
+	struct lm_thread *thread;
 
-	if (lock->read.layout == LM_OWNER_THREAD)
-		return thread != waiter && thread->fs_base && lock->read.word >= thread->fs_base &&
-		       lock->read.word < thread->fs_base + TCB_BYTES;
-	return thread->own_tid && thread->own_tid == lock->owner.tid && !lock->owner.owner_died;
+	HASH_FIND(hh, monitor->threads, &lock->owner_tid, sizeof(lock->owner_tid), thread);
+	return thread && thread->start_ns == lock->owner_start_ns ? thread : NULL;
 }
 
-static const struct lm_thread *find_owner(const struct lm_thread *waiter)
+int lm_report_owner(const struct lm_report *report, const struct lm_group *group, struct lm_snapshot_site *site)
 {
-	const struct lm_thread *thread;
-
-	DL_FOREACH(waiter->process->threads, thread)
-	{
-		if (is_owner(thread, waiter))
-			return thread;
-	}
-	return NULL;
-}
-
-int lm_report_owner(const struct lm_report *report, const struct lm_group *group, size_t *visits_left,
-	struct lm_snapshot_site *site)
-{
-	size_t visits = group->process->threads_len;
 	const struct lm_thread *waiter, *thread;
 	struct lm_snapshot_owner *owner;
 
 	if (group->kind != LM_SITE_THREAD || group->objects != 1)
 		return 0;
 	waiter = first_that_knows(group);
-	if (!waiter || visits > *visits_left)
-		return 0;
-	*visits_left -= visits;
-	thread = find_owner(waiter);
+	thread = waiter ? owner_of(report->monitor, waiter) : NULL;
 	if (!thread)
 		return 0;
 	owner = lm_arena_alloc(report->arena, sizeof(*owner));

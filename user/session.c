@@ -689,7 +689,7 @@ static int add_notes_of_unmet(const struct lm_session *session, struct lm_snapsh
 	for (size_t i = 0; i < len; i++)
 		notes[i] = snapshot->notes[i];
 	for (size_t i = 0; i < session->pidfds_len; i++) {
-		if (session->unmet[i])
+		if (session->unmet[i] && !has_ended(session->pidfds[i]))
 			notes[len++] = lm_arena_format(snapshot->arena,
 				"process %d is there, but the kernel does not show it to BPF programs: it is not "
 				"watched",
