@@ -118,3 +118,17 @@ def the_target_feels_nothing(t):
     # This machine is shared: what is due to others was there before too.
     check(after["longest_running_s"] <= max(0.010, 3 * before["longest_running_s"]),
           f"a gap of {after['longest_running_s']} s in a thread that ran", (before, after))
+
+
+@test()
+def a_futex_call_that_does_not_sleep_ends_no_stay(t):
+    """It returns as one does that was woken, right after a wait that its timeout ended."""
+    process = t.start(harness.build("ticks"), 8)
+    watch = Watch(t, "-p", process.pid, "--min-blocked", "50ms", "--members", 20, "500ms")
+    first = watch.until("all tick", lambda report: count_at(report, "tick") == 8)
+    since = {member["id"]: member["resident_since"] for member in sites_with(first, "tick")[0]["members"]}
+    for _ in range(8):
+        site = sites_with(watch.next(), "tick")[0]
+        check_equal((site["count"], site["departed"]), (8, 0), "threads that tick, and those that have left", site)
+        check_equal({member["id"]: member["resident_since"] for member in site["members"]}, since, "since when they stay", site)
+    watch.end()
