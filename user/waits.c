@@ -178,11 +178,14 @@ static void classify_futex(const struct lm_wait_evidence *evidence, struct lm_wa
 	struct futex_call call = decode_futex(&evidence->regs);
 	bool is_layout_known = true;
 
-	wait->detail = "futex";
+	wait->detail = !function                                    ? "futex"
+		       : call.has_timeout && function->detail_timed ? function->detail_timed
+								    : function->detail;
 	if (is_pi(&call)) {
 		wait->wait_class = LM_WAIT_FUTEX_PI;
 	} else if (wants_java_monitor(evidence)) {
 		wait->wait_class = LM_WAIT_FUTEX_MUTEX;
+		wait->detail = "synchronized";
 		is_layout_known = false;
 	} else if (function) {
 		wait->wait_class = function->wait_class;
@@ -196,10 +199,6 @@ static void classify_futex(const struct lm_wait_evidence *evidence, struct lm_wa
 	} else {
 		wait->wait_class = class_by_words(&call, &evidence->regs, &wait->detail);
 	}
-	if (wants_java_monitor(evidence))
-		wait->detail = "synchronized";
-	else if (function)
-		wait->detail = call.has_timeout && function->detail_timed ? function->detail_timed : function->detail;
 	find_object(is_layout_known ? wait->wait_class : LM_WAIT_FUTEX_OTHER, &call, &evidence->regs, wait);
 }
 
